@@ -1,0 +1,1 @@
+"""Layerwise: exact shapes, parameters, MACs and dataflow of vision architectures."""

@@ -1,0 +1,115 @@
+"""Everything a user can cause is an ExplorerError, and reads as one sentence.
+
+ExplorerError
+├── UnknownModelError      a name that no source knows
+├── OptionError            an option outside its legal range
+├── TraceError             a forward pass that cannot be followed
+│   └── InputSizeError     the input shape does not fit the model
+└── MeasurementError       a latency that cannot be measured here
+
+Anything else that is raised is a bug.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from explorer.trace.records import Trace
+
+Shape = tuple[int, ...]
+
+
+class ExplorerError(Exception):
+    """Base of all errors that are the user's to mend; `str(error)` is one sentence for them."""
+
+
+class UnknownModelError(ExplorerError):
+    """A model name that is not registered.
+
+    Attributes:
+        name: the name received.
+        nearest: registered names that look like it, best first.
+    """
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        self.nearest = tuple(difflib.get_close_matches(name, list(known), n=3, cutoff=0.4))
+        hint = f"did you mean {', '.join(self.nearest)}?" if self.nearest else "see list_models()."
+        super().__init__(f"There is no model called {name!r}: {hint}")
+
+
+class OptionError(ExplorerError):
+    """An option that the model does not have, or a value outside its legal range.
+
+    Attributes:
+        option: the option's name.
+    """
+
+    def __init__(self, message: str, option: str = "") -> None:
+        self.option = option
+        super().__init__(message)
+
+
+class TraceError(ExplorerError):
+    """A forward pass that could not be followed to its end.
+
+    Attributes:
+        partial: everything recorded before the failing op, or None if nothing was.
+        layer: path of the module in which it failed ("" is the model itself).
+        op: name of the failing op, or "" when Python code raised outside any op.
+        operand_shapes: shapes of the tensors that the failing op received.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        partial: Trace | None = None,
+        layer: str = "",
+        op: str = "",
+        operand_shapes: tuple[Shape, ...] = (),
+    ) -> None:
+        self.partial = partial
+        self.layer = layer
+        self.op = op
+        self.operand_shapes = operand_shapes
+        super().__init__(message)
+
+
+class InputSizeError(TraceError):
+    """The input shape does not fit the model.
+
+    Attributes:
+        input_shape: the shape received.
+        culprit: path of the layer whose output has the size that does not fit.
+        suggested_shape: the nearest input shape that was tried and works, or None.
+        suggested_in_features: what the failing linear layer's `in_features` would have to be.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        input_shape: Shape,
+        culprit: str = "",
+        suggested_shape: Shape | None = None,
+        suggested_in_features: int | None = None,
+        partial: Trace | None = None,
+        layer: str = "",
+        op: str = "",
+        operand_shapes: tuple[Shape, ...] = (),
+    ) -> None:
+        self.input_shape = input_shape
+        self.culprit = culprit
+        self.suggested_shape = suggested_shape
+        self.suggested_in_features = suggested_in_features
+        super().__init__(
+            message, partial=partial, layer=layer, op=op, operand_shapes=operand_shapes
+        )
+
+
+class MeasurementError(ExplorerError):
+    """A latency measurement that is impossible here (no such device, not enough memory)."""

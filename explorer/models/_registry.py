@@ -1,0 +1,210 @@
+"""The registry: one decorator makes a builder function a named, documented, bounded model.
+
+A builder is a plain function whose parameters are the model's options. The registry reads
+their legal values from the signature, so that the app, the command line and the error
+messages all say the same:
+
+    int                           any integer >= 1
+    Annotated[int, Bounds(1, 64)] an integer in 1..64 (float likewise)
+    bool                          a switch
+    Literal["a", "b"]             a choice
+    tuple[int, ...]               as many integers as the default has, each >= 1
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+
+from torch import nn
+
+from explorer.errors import OptionError, UnknownModelError
+
+Shape = tuple[int, ...]
+OptionValue = int | float | bool | str | tuple[int, ...]
+
+
+class Bounds(NamedTuple):
+    """Smallest and largest legal value of a numeric option."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of a model, as its builder's signature states it."""
+
+    name: str
+    kind: Literal["int", "float", "bool", "choice", "ints"]
+    default: OptionValue
+    low: float = 1
+    high: float = 2**31
+    choices: tuple[OptionValue, ...] = ()
+
+    def check(self, value: object, model: str) -> OptionValue:
+        """Return `value` if it is legal.
+
+        Raises:
+            OptionError: it is not; the message says the legal range.
+        """
+        legal, wanted = self._legal(value)
+        if not legal:
+            raise OptionError(f"{model}: {self.name}={value!r} should be {wanted}.", self.name)
+        return value  # type: ignore[return-value]
+
+    def _legal(self, value: object) -> tuple[bool, str]:
+        if self.kind == "bool":
+            return isinstance(value, bool), "True or False"
+        if self.kind == "choice":
+            return value in self.choices, f"one of {', '.join(map(repr, self.choices))}"
+        between = f"from {self.low:g} to {self.high:,.10g}"
+        if self.kind == "ints":
+            size = len(self.default)  # type: ignore[arg-type]
+            return (
+                isinstance(value, tuple) and len(value) == size and all(map(self._in_range, value)),
+                f"{size} integers {between}",
+            )
+        if self.kind == "int":
+            return self._in_range(value), f"an integer {between}"
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return number and self.low <= value <= self.high, f"a number {between}"  # type: ignore[operator]
+
+    def _in_range(self, value: object) -> bool:
+        integer = isinstance(value, int) and not isinstance(value, bool)
+        return integer and self.low <= value <= self.high  # type: ignore[operator]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """What is known of a registered model without building it."""
+
+    name: str
+    build: Callable[..., nn.Module]
+    family: str
+    title: str
+    """First line of the builder's docstring, without the full stop: "ResNet-50"."""
+    year: int
+    paper: str
+    """Authors, title, venue or arXiv id."""
+    input_shape: Shape
+    """Native input with the batch: (1, 3, 224, 224)."""
+    min_size: tuple[int, int]
+    """Smallest legal (height, width)."""
+    options: MappingProxyType[str, Option]
+
+
+_MODELS: dict[str, ModelSpec] = {}
+
+
+def register_model(
+    *,
+    family: str,
+    year: int,
+    paper: str,
+    input_shape: Shape = (1, 3, 224, 224),
+    min_size: tuple[int, int] = (1, 1),
+) -> Callable[[Callable[..., nn.Module]], Callable[..., nn.Module]]:
+    """Register the decorated builder under its own name.
+
+    Raises:
+        ValueError: the name is taken, or the builder has no docstring (both are bugs).
+    """
+
+    def decorate(build: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+        name = build.__name__
+        if name in _MODELS:
+            raise ValueError(f"two models are called {name!r}")
+        if not build.__doc__:
+            raise ValueError(f"{name} has no docstring")
+        title = build.__doc__.strip().splitlines()[0].rstrip(".")
+        _MODELS[name] = ModelSpec(
+            name, build, family, title, year, paper, input_shape, min_size, _options(build)
+        )
+        return build
+
+    return decorate
+
+
+def _options(build: Callable[..., nn.Module]) -> MappingProxyType[str, Option]:
+    hints = get_type_hints(build, include_extras=True)
+    parameters = inspect.signature(build).parameters.values()
+    return MappingProxyType({p.name: _option(p.name, hints[p.name], p.default) for p in parameters})
+
+
+def _option(name: str, hint: Any, default: Any) -> Option:
+    bounds = Bounds(1, 2**31)
+    if get_origin(hint) is Annotated:
+        hint, bounds = get_args(hint)[:2]
+    if hint is bool:
+        return Option(name, "bool", default)
+    if get_origin(hint) is Literal:
+        return Option(name, "choice", default, choices=get_args(hint))
+    if get_origin(hint) is tuple:
+        return Option(name, "ints", default, *bounds)
+    if hint in (int, float):
+        return Option(name, hint.__name__, default, *bounds)
+    raise TypeError(f"option {name} has type {hint}, which the registry does not know")
+
+
+@cache
+def _load_families() -> None:
+    """Import every family file once; the imports register the models."""
+    package = importlib.import_module(__package__)
+    for module in pkgutil.iter_modules(package.__path__):
+        if not module.name.startswith("_"):
+            importlib.import_module(f"{__package__}.{module.name}")
+
+
+def list_models(family: str | None = None) -> list[str]:
+    """Names of all registered models, families in order of their first year.
+
+    Args:
+        family: only this family ("ResNet").
+    """
+    _load_families()
+    first_year: dict[str, int] = {}
+    for spec in _MODELS.values():
+        first_year[spec.family] = min(spec.year, first_year.get(spec.family, spec.year))
+    specs = sorted(_MODELS.values(), key=lambda s: (first_year[s.family], s.family))
+    return [spec.name for spec in specs if family in (None, spec.family)]
+
+
+def get_spec(name: str) -> ModelSpec:
+    """Return what is known of one model.
+
+    Raises:
+        UnknownModelError: no such model; the message suggests the nearest names.
+    """
+    _load_families()
+    try:
+        return _MODELS[name]
+    except KeyError:
+        raise UnknownModelError(name, _MODELS) from None
+
+
+def build_model(name: str, **options: OptionValue) -> nn.Module:
+    """Build a registered model in eval mode.
+
+    Args:
+        name: a registered name.
+        **options: values of the options that `get_spec(name).options` lists.
+
+    Raises:
+        UnknownModelError: no such model.
+        OptionError: no such option, an illegal value, or values that do not go together.
+    """
+    spec = get_spec(name)
+    for option, value in options.items():
+        if option not in spec.options:
+            raise OptionError(
+                f"{name} has no option {option!r}; it has {', '.join(spec.options)}.", option
+            )
+        spec.options[option].check(value, name)
+    return spec.build(**options).eval()
