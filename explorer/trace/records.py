@@ -46,7 +46,7 @@ class OpRecord(NamedTuple):
     kind "input" and "constant" without inputs, so that every `Value` has a writer.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody wants here
     """Position in `Trace.ops`; ops are in execution order, which is a topological order."""
     name: str
     """ATen name without namespace and overload: "conv2d", "add_", "flatten"."""
@@ -90,7 +90,7 @@ class OpRecord(NamedTuple):
 class CallRecord(NamedTuple):
     """One call of one module's `forward`. A module called twice has two records."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody wants here
     path: str
     """Qualified name of the module ("layer1.0.conv1"); "" is the model itself."""
     module_class: str
@@ -183,7 +183,7 @@ class Trace:
     storages: tuple[StorageRecord, ...]
     outputs: tuple[Value, ...]
     params: int
-    """Elements of all parameters, each once: equals `sum(p.numel() for p in model.parameters())`."""
+    """Elements of all parameters, each once: `sum(p.numel() for p in model.parameters())`."""
     buffers: int
     """Elements of all buffers."""
     macs: int
@@ -194,3 +194,38 @@ class Trace:
     def is_lower_bound(self) -> bool:
         """Whether an op without a cost rule makes `macs` a lower bound."""
         return bool(self.unknown_ops)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per module call, in execution order, as a pandas data frame.
+
+        Columns: path, module_class, depth, nth (-1 for a module that never ran), input_shape,
+        output_shape, params, macs, activation_bytes. Each row counts what is its own, its
+        children's not included, so that params, macs and activation_bytes add up to the
+        trace's totals. `explorer.analysis.layers` makes the table that the app shows.
+        """
+        import pandas as pd  # not needed by anything else here, and slow to import
+
+        inputs = {s for op in self.ops if op.kind == "input" for s in op.storages}
+        allocated = [0] * len(self.calls)
+        for index, storage in enumerate(self.storages):
+            if index not in inputs:
+                allocated[self.ops[storage.born].call] += storage.nbytes
+        rows: list[tuple[Any, ...]] = [
+            (
+                call.path, call.module_class, call.depth, call.nth,
+                call.inputs[0].shape if call.inputs else (),
+                call.outputs[0].shape if call.outputs else (),
+                call.params, call.macs, allocated[call.index],
+            )
+            for call in self.calls
+        ]  # fmt: skip
+        rows += [
+            (module.path, module.module_class, module.path.count(".") + 1, -1, (), (),
+             module.params, 0, 0)
+            for module in self.uncalled
+        ]  # fmt: skip
+        columns = (
+            "path", "module_class", "depth", "nth", "input_shape", "output_shape",
+            "params", "macs", "activation_bytes",
+        )  # fmt: skip
+        return pd.DataFrame(rows, columns=list(columns))

@@ -1,0 +1,100 @@
+"""What is known of an ATen op before it meets its operands, and its arguments by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from explorer.trace.costs import Rule, kind_of, rule_for
+from explorer.trace.shapes import RULES, ShapeRule
+
+_SILENT = frozenset(
+    """size sym_size stride sym_stride storage_offset sym_storage_offset numel sym_numel dim
+    is_contiguous is_strides_like_format is_non_overlapping_and_dense sym_is_contiguous
+    is_same_size _has_compatible_shallow_copy_type _assert_async _assert_tensor_metadata
+    item is_complex is_floating_point lift_fresh""".split()
+)
+"""Questions about metadata: no tensor is computed."""
+
+
+class Op:
+    """What is known of an ATen op before it meets operands."""
+
+    __slots__ = (
+        "arguments", "cacheable", "cost", "data_dependent", "decomposes", "kind", "mutates",
+        "name", "resizes", "shape_rule", "silent",
+    )  # fmt: skip
+
+    def __init__(self, func: Any) -> None:
+        schema = func._schema
+        namespace, self.name = schema.name.split("::")
+        tags = func.tags
+        self.kind = kind_of(self.name, torch.Tag.pointwise in tags, torch.Tag.reduction in tags)
+        self.cost: Rule | None = rule_for(self.name, self.kind)
+        self.mutates: bool = schema.is_mutable
+        self.resizes = torch.Tag.inplace_view in tags
+        aliases = any(r.alias_info is not None for r in schema.returns)
+        self.data_dependent = (
+            torch.Tag.data_dependent_output in tags or torch.Tag.dynamic_output_shape in tags
+        )
+        # The kernel's shape rule is for the plain overload; `out=` writes elsewhere.
+        self.shape_rule: ShapeRule | None = (
+            RULES.get(self.name)
+            if namespace == "aten" and schema.overload_name not in ("out", "dimname", "names")
+            else None
+        )
+        if self.shape_rule is None and self.kind == "unknown" and aliases and not self.mutates:
+            self.kind, self.cost = "reshape", rule_for("view", "reshape")
+        composite = hasattr(func, "_can_decompose") and func._can_decompose()
+        self.decomposes = composite and self.cost is None and not self.mutates
+        self.cacheable = not (self.resizes or self.data_dependent)
+        self.arguments = tuple((a.name, a.default_value) for a in schema.arguments)
+        self.silent = namespace == "prim" or self.name in _SILENT
+
+
+OPS: dict[Any, Op] = {}
+
+
+def op_of(func: Any) -> Op:
+    """Return what is known of an `OpOverload`."""
+    op = OPS.get(func)
+    if op is None:
+        op = OPS[func] = Op(func)
+    return op
+
+
+_PER_AXIS = ("kernel_size", "stride", "padding", "dilation", "output_padding", "output_size")
+
+
+def attributes_of(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return the non-tensor arguments by name, defaults included, sizes as one value per axis."""
+    found: dict[str, Any] = {}
+    if op.kind == "convolution":
+        found["kernel_size"] = tuple(args[1].shape[2:])
+    for position, (name, default) in enumerate(op.arguments):
+        value = args[position] if position < len(args) else kwargs.get(name, default)
+        if isinstance(value, (torch.dtype, torch.device)):
+            value = str(value).removeprefix("torch.")
+        if isinstance(value, (list, tuple)):
+            value = tuple(value)
+            if any(isinstance(item, Tensor) for item in value):
+                continue
+        if isinstance(value, (bool, int, float, str, tuple)):
+            found[name] = value
+    if op.kind in ("convolution", "pooling"):
+        _spread(found, args[0].dim() - 2)
+    return found
+
+
+def _spread(found: dict[str, Any], axes: int) -> None:
+    """Write `stride=2` as `(2, 2)`, and the stride that a pooling leaves out as its kernel."""
+    for name in _PER_AXIS:
+        value = found.get(name)
+        if type(value) is int:
+            found[name] = (value,) * axes
+        elif isinstance(value, tuple) and len(value) == 1:
+            found[name] = value * axes
+    if found.get("stride") == ():
+        found["stride"] = found["kernel_size"]

@@ -1,0 +1,154 @@
+"""What an op does to operands of known metadata: found out once, then remembered.
+
+Output metadata, cost and attributes of an op are a pure function of the op, the metadata of
+its tensor operands and its other arguments. A `Plan` holds that answer; the process keeps it,
+so that the second layer of a kind, the second trace and the second user pay a dictionary
+look-up instead of a kernel.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from explorer.trace.costs import FREE, Cost, CostCounter
+from explorer.trace.ops import Op, attributes_of
+from explorer.trace.records import TensorRecord
+from explorer.trace.specs import Spec, spec_of
+
+NEW, SAME, VIEW = 0, 1, 2
+
+
+class Origin(NamedTuple):
+    """Where an output comes from.
+
+    `how` is NEW for fresh memory, SAME if the output is the operand itself, VIEW if it shares
+    the operand's memory.
+    """
+
+    how: int
+    operand: int
+
+
+class Plan(NamedTuple):
+    """What an op does to operands of known metadata."""
+
+    single: bool
+    """The op returns one tensor, not a tuple."""
+    specs: tuple[Spec | None, ...]
+    """Metadata of each output, None for what is not a tensor."""
+    origins: tuple[Origin, ...]
+    templates: tuple[Tensor | None, ...] | None
+    """A meta tensor to detach for each output (None: it is an operand); None if the op has to
+    run every time."""
+    inputs: tuple[TensorRecord, ...]
+    outputs: tuple[TensorRecord, ...]
+    attributes: tuple[tuple[str, Any], ...]
+    cost: Cost
+    bytes_read: int
+    bytes_written: int
+    is_view: bool
+    unknown: tuple[str, ...]
+    """Names of ops without a cost rule."""
+
+
+PLANS: dict[Any, Plan] = {}
+PLANS_MAX = 100_000
+"""An entry is about a kilobyte; ResNet-50 at one input size needs 60."""
+
+
+def remember(key: Any, plan: Plan) -> None:
+    """Keep a plan for the whole process. Concurrent writers write equal plans."""
+    if len(PLANS) > PLANS_MAX:
+        PLANS.clear()
+    PLANS[key] = plan
+
+
+def execute(
+    func: Any,
+    op: Op,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    tensors: list[Tensor],
+    specs: list[Spec],
+    *,
+    real: bool,
+) -> tuple[Plan, Any]:
+    """Run an op and find out what it does.
+
+    Args:
+        func: the op.
+        op: what is known of it.
+        args: positional arguments.
+        kwargs: keyword arguments.
+        tensors: the tensors among the arguments, in order.
+        specs: their metadata.
+        real: the tensors hold data, so that the kernel has to run whatever the shapes.
+
+    Returns:
+        The plan, and what the op returned.
+    """
+    on_meta = not real and bool(tensors) and all(spec.is_meta for spec in specs)
+    out: Any = None
+    cost = FREE
+    unknown: tuple[str, ...] = ()
+    if on_meta and op.shape_rule is not None:
+        out = op.shape_rule(args, kwargs)
+    if out is None and op.decomposes:
+        with CostCounter() as counter:
+            out = func.decompose(*args, **kwargs)
+        cost, unknown = counter.cost, tuple(counter.unknown)
+    elif out is None:
+        out = func(*args, **kwargs)
+    if op.cost is not None:
+        cost = op.cost(args, out)
+    elif not op.decomposes:
+        unknown = (op.name,)
+
+    single = isinstance(out, Tensor)
+    outputs: tuple[Any, ...] = (out,) if single else tuple(out) if _is_sequence(out) else ()
+    out_specs = tuple([spec_of(o) if isinstance(o, Tensor) else None for o in outputs])
+    origins = tuple([_origin(op, o, tensors) for o in outputs])
+    reusable = on_meta and bool(outputs) and all(s is None or s.is_meta for s in out_specs)
+    is_view = bool(outputs) and not op.mutates and all(o.how != NEW for o in origins)
+    moves = (not is_view and op.kind != "bookkeeping") or op.name == "copy_"
+    inputs = tuple([spec.record for spec in specs])
+    written = tuple([s.record for s in out_specs if s is not None])
+    plan = Plan(
+        single=single,
+        specs=out_specs,
+        origins=origins,
+        templates=tuple(map(_template, out_specs, origins)) if reusable else None,
+        inputs=inputs,
+        outputs=written,
+        attributes=tuple(attributes_of(op, args, kwargs).items()),
+        cost=cost,
+        bytes_read=sum(r.nbytes for r in inputs) if moves else 0,
+        bytes_written=sum(r.nbytes for r in written) if moves else 0,
+        is_view=is_view,
+        unknown=unknown,
+    )
+    return plan, out
+
+
+def _is_sequence(out: Any) -> bool:
+    return isinstance(out, (tuple, list))
+
+
+def _template(spec: Spec | None, origin: Origin) -> Tensor | None:
+    return None if spec is None or origin.how == SAME else spec.template
+
+
+def _origin(op: Op, out: Any, tensors: list[Tensor]) -> Origin:
+    if not isinstance(out, Tensor):
+        return Origin(NEW, 0)
+    for i, tensor in enumerate(tensors):
+        if out is tensor:
+            return Origin(SAME, i)
+    if op.kind != "constant":
+        storage = out.untyped_storage()._cdata
+        for i, tensor in enumerate(tensors):
+            if tensor.untyped_storage()._cdata == storage:
+                return Origin(VIEW, i)
+    return Origin(NEW, 0)

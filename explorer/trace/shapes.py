@@ -1,0 +1,194 @@
+"""Output shapes by rule, for the ops whose kernels on the meta device are slow.
+
+torch answers "what shape comes out?" for many ops by running a Python decomposition: 1.4 ms
+for a batch normalization, 2.7 ms for a hard swish. These rules answer the common cases in
+microseconds. A rule speaks only where it is certain: contiguous floating-point operands in
+canonical strides. Otherwise it returns None and torch's own kernel decides. The test suite
+compares every rule with torch's kernel, in shape, strides and element type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Args = tuple[Any, ...]
+Answer = Tensor | None
+ShapeRule = Callable[[Args, dict[str, Any]], Answer]
+
+META = torch.device("meta")
+
+
+def canonical_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the strides of a contiguous tensor of that shape (size-1 dimensions as torch's)."""
+    strides, step = [], 1
+    for size in reversed(shape):
+        strides.append(step)
+        step *= max(size, 1)
+    return tuple(reversed(strides))
+
+
+def is_plain(tensor: Tensor) -> bool:
+    """Whether the tensor is floating point, not empty, and contiguous in canonical strides."""
+    return (
+        tensor.is_floating_point()
+        and tensor.stride() == canonical_strides(tensor.shape)
+        and tensor.numel() > 0
+    )
+
+
+def _new(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    return torch.empty(shape, dtype=dtype, device=META)
+
+
+def _same(args: Args, kwargs: dict[str, Any]) -> Answer:
+    """Same shape as the first operand: activations, normalizations, softmax."""
+    x = args[0]
+    return None if kwargs or not is_plain(x) else _new(x.shape, x.dtype)
+
+
+def _fits(x: Tensor, shape: tuple[int, ...], *operands: Tensor | None) -> bool:
+    """Whether each operand that is given has this shape and the element type of `x`."""
+    return all(t is None or (t.shape == shape and t.dtype == x.dtype) for t in operands)
+
+
+def _softmax(args: Args, kwargs: dict[str, Any]) -> Answer:
+    if (len(args) > 2 and args[2] is not None) or not -args[0].dim() <= args[1] < args[0].dim():
+        return None
+    return _same(args, kwargs)
+
+
+def _batch_norm(args: Args, kwargs: dict[str, Any]) -> Answer:
+    x = args[0]
+    if args[5] or x.dim() < 2 or not _fits(x, (x.shape[1],), *args[1:5]):
+        return None  # train mode has requirements of its own
+    return _same(args, kwargs)
+
+
+def _layer_norm(args: Args, kwargs: dict[str, Any]) -> Answer:
+    x, normalized = args[0], args[1]
+    if tuple(x.shape[-len(normalized) :]) != tuple(normalized):
+        return None
+    if not _fits(x, tuple(normalized), *args[2:4]):
+        return None
+    return _same(args, kwargs)
+
+
+def _group_norm(args: Args, kwargs: dict[str, Any]) -> Answer:
+    x, groups = args[0], args[1]
+    if x.dim() < 2 or x.shape[1] % groups or not _fits(x, (x.shape[1],), *args[2:4]):
+        return None
+    return _same(args, kwargs)
+
+
+def _dropout(args: Args, kwargs: dict[str, Any]) -> Answer:
+    training = args[2] if len(args) > 2 else True
+    return _same(args, kwargs) if training else args[0]
+
+
+def _in_place(args: Args, kwargs: dict[str, Any]) -> Answer:
+    return None if kwargs else args[0]
+
+
+def _in_place_binary(args: Args, kwargs: dict[str, Any]) -> Answer:
+    x, y = args[0], args[1]
+    fits = not isinstance(y, Tensor) or (x.dtype == y.dtype and x.shape == y.shape)
+    return x if fits else None
+
+
+def _binary(args: Args, kwargs: dict[str, Any]) -> Answer:
+    x, y = args[0], args[1]
+    if not isinstance(x, Tensor) or not is_plain(x) or set(kwargs) - {"alpha"}:
+        return None
+    if isinstance(y, Tensor):
+        if x.dtype != y.dtype or not is_plain(y) or x.dim() != y.dim():
+            return None
+        pairs = list(zip(x.shape, y.shape, strict=True))
+        if any(a != b and b != 1 for a, b in pairs):  # only the second operand is broadcast
+            return None
+    elif type(y) not in (int, float):
+        return None
+    return _new(x.shape, x.dtype)
+
+
+def _cat(args: Args, kwargs: dict[str, Any]) -> Answer:
+    tensors, dim = args[0], args[1] if len(args) > 1 else 0
+    first = tensors[0]
+    if first.dim() != 4 or dim not in (1, -3):
+        return None
+    batch, channels, height, width = first.shape
+    channels = 0
+    for t in tensors:
+        same = t.dim() == 4 and (t.shape[0], *t.shape[2:]) == (batch, height, width)
+        if not same or t.dtype != first.dtype or t.shape[1] == 1 or not is_plain(t):
+            return None
+        channels += t.shape[1]
+    if height * width == 1:  # such a tensor is contiguous in every memory format
+        return None
+    return _new((batch, channels, height, width), first.dtype)
+
+
+def _linear(args: Args, kwargs: dict[str, Any]) -> Answer:
+    x, weight = args[0], args[1]
+    bias = args[2] if len(args) > 2 else None
+    if weight.dim() != 2 or x.dim() < 2 or x.shape[-1] != weight.shape[1] or not is_plain(x):
+        return None
+    if x.dtype != weight.dtype or (bias is not None and bias.shape != weight.shape[:1]):
+        return None
+    return _new((*x.shape[:-1], weight.shape[0]), x.dtype)
+
+
+def _conv2d(args: Args, kwargs: dict[str, Any]) -> Answer:
+    x, weight = args[0], args[1]
+    defaults = (None, (1, 1), (0, 0), (1, 1), 1)
+    rest: Args = (*args[2:], *defaults[len(args) - 2 :])
+    bias, stride, padding, dilation, groups = rest
+    if kwargs or isinstance(padding, str) or x.dim() != 4 or x.dtype != weight.dtype:
+        return None
+    if not (len(stride) == len(padding) == len(dilation) == 2):
+        return None
+    batch, channels, height, width = x.shape
+    filters, per_group, *kernel = weight.shape
+    if per_group * groups != channels or filters % groups or min(*stride, *dilation, *padding) < 0:
+        return None
+    if bias is not None and bias.shape != (filters,):
+        return None
+    # A tensor with one channel or one pixel is contiguous in every memory format, and then
+    # torch chooses one by the other operand: leave it to torch.
+    if channels == 1 or height * width == 1 or (per_group == 1 and kernel == [1, 1]):
+        return None
+    if not is_plain(x) or not is_plain(weight):
+        return None
+    out = [
+        (size + 2 * p - d * (k - 1) - 1) // s + 1
+        for size, p, d, k, s in zip((height, width), padding, dilation, kernel, stride, strict=True)
+    ]
+    if min(out) < 1:
+        return None  # torch raises its own error
+    return _new((batch, filters, *out), x.dtype)
+
+
+_UNARY = """relu sigmoid tanh silu gelu hardswish hardsigmoid hardtanh relu6 elu selu celu
+    leaky_relu mish softplus log_sigmoid exp sqrt rsqrt abs neg""".split()
+_UNARY_IN_PLACE = """relu_ silu_ hardswish_ hardsigmoid_ hardtanh_ relu6_ elu_ selu_ celu_
+    leaky_relu_ mish_ sigmoid_ tanh_ gelu_""".split()
+
+RULES: dict[str, ShapeRule] = {
+    **dict.fromkeys(_UNARY, _same),
+    **dict.fromkeys(_UNARY_IN_PLACE, _in_place),
+    **dict.fromkeys(("add", "mul", "sub", "div"), _binary),
+    **dict.fromkeys(("add_", "mul_", "sub_", "div_"), _in_place_binary),
+    **dict.fromkeys(("dropout", "feature_dropout", "alpha_dropout"), _dropout),
+    "softmax": _softmax,
+    "log_softmax": _softmax,
+    "batch_norm": _batch_norm,
+    "layer_norm": _layer_norm,
+    "group_norm": _group_norm,
+    "cat": _cat,
+    "linear": _linear,
+    "conv2d": _conv2d,
+}
+"""Rule by ATen name. A rule returns a new meta tensor, its own input, or None for "ask torch"."""

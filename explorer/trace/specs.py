@@ -1,0 +1,70 @@
+"""Tensor metadata, interned: tensors of equal metadata share one `Spec` object."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from explorer.trace.records import TensorRecord
+from explorer.trace.shapes import META
+
+
+class Spec:
+    """Metadata of a tensor, interned: equal metadata is the same object."""
+
+    __slots__ = ("is_meta", "numel", "record", "template")
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.record = TensorRecord(
+            tuple(tensor.shape),
+            str(tensor.dtype).removeprefix("torch."),
+            tensor.numel() * tensor.element_size(),
+        )
+        self.is_meta = tensor.is_meta
+        self.numel = tensor.numel()
+        # A detached meta tensor is the cheapest new tensor there is, and needs no memory.
+        # It has to be an inference tensor, as everything in the pass is: an op that mixes both
+        # worlds tracks versions, and fails on what has none.
+        self.template = None
+        if self.is_meta:
+            with torch.inference_mode():
+                self.template = torch.empty_strided(
+                    tensor.shape, tensor.stride(), dtype=tensor.dtype, device=META
+                )
+
+
+class Named(NamedTuple):
+    """A parameter or a buffer of the model that is being recorded."""
+
+    name: str
+    spec: Spec
+    tensor: Tensor
+    requires_grad: bool
+    aliases: list[str]
+
+
+_SPECS: dict[Any, Spec] = {}
+_MAX = 100_000
+
+
+def spec_of(tensor: Tensor) -> Spec:
+    """Return the one `Spec` of all tensors with this shape, these strides, type and device."""
+    key = (tensor.shape, tensor.stride(), tensor.dtype, tensor.device)
+    spec = _SPECS.get(key)
+    if spec is None:
+        if len(_SPECS) > _MAX:
+            _SPECS.clear()
+        spec = _SPECS.setdefault(key, Spec(tensor))
+    return spec
+
+
+def meta_like(tensor: Tensor) -> Tensor:
+    """Return a new meta tensor of the same shape, strides and type, whatever the device."""
+    key = (tensor.shape, tensor.stride(), tensor.dtype, META)
+    spec = _SPECS.get(key)
+    if spec is None:
+        empty = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=META)
+        spec = spec_of(empty)
+    return spec.template.detach()  # type: ignore[union-attr]

@@ -1,0 +1,223 @@
+"""`trace_model`: build or copy, run, fall back to real values if need be, explain failures."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from explorer.errors import ExplorerError, TraceError
+from explorer.models._registry import check_options, get_spec
+from explorer.trace.build import Twin, build_on_meta
+from explorer.trace.diagnose import explain
+from explorer.trace.recorder import Recorder, tensors_in
+from explorer.trace.records import Trace
+
+Shape = tuple[int, ...]
+Mode = Literal["eval", "train"]
+
+REAL_RUN_MAX_PARAMS = 200_000_000
+"""Largest model (elements) that is run for real when meta tensors are not enough."""
+REAL_RUN_MAX_INPUT = 8 * 3 * 512 * 512
+
+
+def trace_model(
+    model: nn.Module | str,
+    input_shape: Shape | Sequence[Shape] | None = None,
+    *,
+    mode: Mode = "eval",
+    options: Mapping[str, Any] | None = None,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+) -> Trace:
+    """Run one forward pass on the meta device and record everything that happens.
+
+    No weight is allocated, copied or changed, and nothing in the process is patched: the pass
+    runs on a private copy of the model's structure. A model whose control flow depends on
+    tensor values is run for real on the CPU instead, if it is small enough.
+
+    Args:
+        model: any module, or a registered name.
+        input_shape: shape of the input with the batch, (N, C, H, W); several shapes for several
+            positional inputs. The inputs get the type of the model's first weight.
+        mode: "eval" or "train" (dropout and batch normalization differ).
+        options: for a registered name, the builder's options.
+        args: instead of `input_shape`, positional arguments in any nesting of lists, tuples,
+            dictionaries and dataclasses; of tensors in them only shape and type are used.
+        kwargs: keyword arguments, likewise.
+
+    Returns:
+        A frozen, picklable `Trace`.
+
+    Raises:
+        UnknownModelError, OptionError: see `build_model`.
+        InputSizeError: the input shape does not fit; carries the partial trace and, if one was
+            found, the nearest shape that works.
+        TraceError: `forward` raised for another reason, or needs real values and is too large.
+    """
+    if mode not in ("eval", "train"):
+        raise TraceError(f"mode={mode!r} should be 'eval' or 'train'.")
+    if isinstance(model, str):
+        name = model
+        spec = get_spec(name)
+        check_options(spec, options or {})
+        model = build_on_meta(spec.build, **(options or {}))
+        hints = [(spec.min_size), cast(tuple[int, int], spec.input_shape[-2:])]
+    else:
+        name, hints = type(model).__name__, []
+    shapes = _shapes(input_shape)
+    if shapes:
+        dtype = _dtype(model)
+        args = [*(torch.empty(s, dtype=dtype, device="meta") for s in shapes), *args]
+    run = _Run(name, model, mode, tuple(args), dict(kwargs or {}))
+    recorder = run.recorder()
+    try:
+        return run.on_meta(recorder)
+    except ExplorerError:
+        raise
+    except Exception as error:
+        if _needs_values(recorder, error):
+            return run.for_real()
+        works = run.works if len(shapes) == 1 and len(shapes[0]) == 4 else None
+        raise explain(recorder, error, run.arguments, works, hints) from error
+    finally:
+        recorder.release()
+
+
+def _shapes(input_shape: Shape | Sequence[Shape] | None) -> list[Shape]:
+    if input_shape is None:
+        return []
+    several = bool(input_shape) and isinstance(input_shape[0], (tuple, list))
+    given = cast(Sequence[Shape], input_shape if several else [input_shape])
+    shapes = [tuple(shape) for shape in given]
+    for shape in shapes:
+        if not shape or not all(type(size) is int and size > 0 for size in shape):
+            raise TraceError(
+                f"Input shape {shape} should be positive integers, with the batch first: "
+                "(1, 3, 224, 224)."
+            )
+    return shapes
+
+
+def _dtype(model: nn.Module) -> torch.dtype:
+    return next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
+
+
+def _needs_values(recorder: Recorder, error: Exception) -> bool:
+    """Whether the pass failed because a meta tensor has no values."""
+    text = str(error)
+    return recorder.needs_values or any(
+        sign in text
+        for sign in ("meta tensor", "Meta tensor", "on meta", "data-dependent", "no data", "'Meta'")
+    )
+
+
+class _NoFastPath(TorchFunctionMode):
+    """Keeps attention modules on their ordinary path, whose ops can be seen, in this thread."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        return func(*args, **(kwargs or {}))
+
+
+class _Run:
+    """One model with its arguments, to be run once or, to find a legal size, several times."""
+
+    def __init__(
+        self, name: str, model: nn.Module, mode: Mode, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        self.name, self.model, self.mode = name, model, mode
+        self.args, self.kwargs = args, kwargs
+
+    @property
+    def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """What `forward` is called with."""
+        return self.args, self.kwargs
+
+    def recorder(self, *, real: bool = False) -> Recorder:
+        return Recorder(self.name, self.mode, real=real)
+
+    def on_meta(self, recorder: Recorder) -> Trace:
+        with torch.inference_mode():
+            args, kwargs = _converted((self.args, self.kwargs), _as_meta)
+            return self._record(recorder, Twin(self.model), args, kwargs)
+
+    def works(self, shape: Shape) -> bool:
+        """Whether an input of this shape passes."""
+        dtype = next(tensors_in(self.args)).dtype
+        args = (torch.empty(shape, dtype=dtype, device="meta"),)
+        trial = _Run(self.name, self.model, self.mode, args, self.kwargs)
+        recorder = trial.recorder()
+        try:
+            trial.on_meta(recorder)
+        except Exception:
+            return False
+        finally:
+            recorder.release()
+        return True
+
+    def for_real(self) -> Trace:
+        """Run on real CPU tensors: for control flow that depends on values."""
+        size = sum(p.numel() for p in self.model.parameters())
+        elements = sum(t.numel() for t in tensors_in((self.args, self.kwargs)))
+        if size > REAL_RUN_MAX_PARAMS or elements > REAL_RUN_MAX_INPUT:
+            raise TraceError(
+                f"{self.name} decides by tensor values how to go on, so it has to be run for real, "
+                f"and is too large for that: {size:,} parameters and {elements:,} input elements, "
+                f"the limits are {REAL_RUN_MAX_PARAMS:,} and {REAL_RUN_MAX_INPUT:,}."
+            )
+        recorder = self.recorder(real=True)
+        try:
+            with torch.inference_mode(), _NoFastPath():
+                twin = Twin(self.model, weights=True)
+                args, kwargs = _converted((self.args, self.kwargs), _as_real)
+                return self._record(recorder, twin, args, kwargs)
+        except Exception as error:
+            raise explain(recorder, error, self.arguments, None, []) from error
+        finally:
+            recorder.release()
+
+    def _record(
+        self, recorder: Recorder, twin: Twin, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Trace:
+        # A model in parts of which the user has switched to eval stays so.
+        if self.mode == "eval" or not twin.model.training:
+            twin.model.train(self.mode == "train")
+        recorder.adopt(twin.modules, twin.parameters, twin.buffers, twin.originals)
+        return recorder.run(twin.model, args, kwargs)
+
+
+def _as_meta(tensor: Tensor) -> Tensor:
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+
+
+def _as_real(tensor: Tensor) -> Tensor:
+    if not tensor.is_meta:
+        return tensor.detach().cpu().clone()
+    generator = torch.Generator().manual_seed(0)
+    if tensor.is_floating_point():
+        return torch.randn(tensor.shape, dtype=tensor.dtype, generator=generator)
+    return torch.zeros(tensor.shape, dtype=tensor.dtype)
+
+
+def _converted(obj: Any, convert: Callable[[Tensor], Tensor]) -> Any:
+    """Copy any nesting of containers, its tensors converted."""
+    if isinstance(obj, Tensor):
+        return convert(obj)
+    if isinstance(obj, tuple) and hasattr(obj, "_fields"):
+        return type(obj)(*(_converted(item, convert) for item in obj))
+    if isinstance(obj, (list, tuple)):
+        return type(obj)(_converted(item, convert) for item in obj)
+    if isinstance(obj, dict):
+        return {key: _converted(value, convert) for key, value in obj.items()}
+    if hasattr(obj, "__dataclass_fields__") and not isinstance(obj, type):
+        clone = copy.copy(obj)
+        for field in obj.__dataclass_fields__:
+            object.__setattr__(clone, field, _converted(getattr(obj, field), convert))
+        return clone
+    return obj
