@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from explorer.trace.shapes import META
-from explorer.trace.specs import Named, meta_like, spec_of
+from explorer.trace.specs import Named, meta_spec_of, spec_of
 
 _FACTORIES = frozenset(
     {
@@ -196,7 +196,7 @@ class Twin:
         """Copy a module that has its own way of being copied (a scripted one, an fx graph)."""
         if not isinstance(module, torch.jit.ScriptModule):
             for tensor in (*module.parameters(), *module.buffers()):
-                self._memo.setdefault(id(tensor), self._twin(tensor))
+                self._memo.setdefault(id(tensor), self._twin("", tensor).tensor)
         clone = copy.deepcopy(module, self._memo)
         self._memo[id(module)] = clone
         self._list_whole(clone, path)
@@ -225,18 +225,22 @@ class Twin:
             if named is not None:
                 named.aliases.append(prefix + name)
             else:
-                twin = self._memo[key] = self._twin(tensor)
-                named = Named(prefix + name, spec_of(twin), twin, tensor.requires_grad, [])
-                self.originals[key] = named
+                named = self._twin(prefix + name, tensor)
+                self._memo[key], self.originals[key] = named.tensor, named
                 group.append(named)
             copies[name] = named.tensor
         return copies
 
-    def _twin(self, tensor: Tensor) -> Tensor:
-        data = tensor.detach().cpu().clone() if self._weights else meta_like(tensor)
+    def _twin(self, name: str, tensor: Tensor) -> Named:
+        if self._weights:
+            data = tensor.detach().cpu().clone()
+            spec = spec_of(data)
+        else:
+            spec = meta_spec_of(tensor)
+            data = spec.template.detach()
         if isinstance(tensor, nn.Parameter):
-            return nn.Parameter(data, requires_grad=False)
-        return data
+            data = nn.Parameter(data, requires_grad=False)
+        return Named(name, spec, data, tensor.requires_grad, [])
 
     def _value(self, value: Any) -> Any:
         if isinstance(value, type) or (

@@ -248,12 +248,17 @@ class Recorder(TorchDispatchMode):
             live = self._live.get(id(args[0]))
             if live is not None and live.op >= 0:
                 return (live.spec.record,), (Value(live.op, live.output),)
-        tensors = list(tensors_in(args))
-        known = [self._live.get(id(t)) for t in tensors]
-        return (
-            tuple([spec_of(t).record for t in tensors]),
-            tuple([Value(v.op, v.output) for v in known if v is not None and v.op >= 0]),
-        )
+        records: list[TensorRecord] = []
+        values: list[Value] = []
+        for tensor in tensors_in(args):
+            live = self._live.get(id(tensor))
+            if live is None:
+                records.append(spec_of(tensor).record)
+                continue
+            records.append(live.spec.record)
+            if live.op >= 0:
+                values.append(Value(live.op, live.output))
+        return tuple(records), tuple(values)
 
     # ------------------------------------------------------------------ the pass
 
@@ -525,7 +530,10 @@ def tensors_in(obj: Any) -> Iterator[Tensor]:
         yield obj
     elif isinstance(obj, (list, tuple, set)):
         for item in obj:
-            yield from tensors_in(item)
+            if isinstance(item, Tensor):
+                yield item
+            else:
+                yield from tensors_in(item)
     elif isinstance(obj, Mapping):
         for item in obj.values():
             yield from tensors_in(item)

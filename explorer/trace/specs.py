@@ -27,12 +27,10 @@ class Spec:
         # A detached meta tensor is the cheapest new tensor there is, and needs no memory.
         # It has to be an inference tensor, as everything in the pass is: an op that mixes both
         # worlds tracks versions, and fails on what has none.
-        self.template = None
-        if self.is_meta:
-            with torch.inference_mode():
-                self.template = torch.empty_strided(
-                    tensor.shape, tensor.stride(), dtype=tensor.dtype, device=META
-                )
+        with torch.inference_mode():
+            self.template = torch.empty_strided(
+                tensor.shape, tensor.stride(), dtype=tensor.dtype, device=META
+            )
 
 
 class Named(NamedTuple):
@@ -60,11 +58,10 @@ def spec_of(tensor: Tensor) -> Spec:
     return spec
 
 
-def meta_like(tensor: Tensor) -> Tensor:
-    """Return a new meta tensor of the same shape, strides and type, whatever the device."""
-    key = (tensor.shape, tensor.stride(), tensor.dtype, META)
-    spec = _SPECS.get(key)
+def meta_spec_of(tensor: Tensor) -> Spec:
+    """Return the `Spec` of a meta tensor of the same shape, strides and type."""
+    spec = _SPECS.get((tensor.shape, tensor.stride(), tensor.dtype, META))
     if spec is None:
         empty = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=META)
         spec = spec_of(empty)
-    return spec.template.detach()  # type: ignore[union-attr]
+    return spec
