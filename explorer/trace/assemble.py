@@ -12,10 +12,10 @@ from explorer.trace.records import (
     UncalledModule,
     Value,
 )
-from explorer.trace.specs import Named
+from explorer.trace.specs import Weight
 
 if TYPE_CHECKING:
-    from explorer.trace.recorder import Call, Recorder
+    from explorer.trace.recorder import Recorder
 
 Shape = tuple[int, ...]
 
@@ -26,6 +26,12 @@ class Assembly:
     def __init__(self, recorder: Recorder) -> None:
         """Take what `recorder` holds; it must not record any further."""
         self.recorder = recorder
+        self.params = [0] * len(recorder.calls)
+        self.macs = [0] * len(recorder.calls)
+        for op in recorder.ops:
+            if op.call >= 0:
+                self.params[op.call] += op.params
+                self.macs[op.call] += op.macs
 
     def trace(
         self, input_shapes: list[Shape], output_shapes: list[Shape], outputs: tuple[Value, ...]
@@ -38,8 +44,8 @@ class Assembly:
             outputs: the values returned.
         """
         recorder = self.recorder
-        parameters = tuple([self._parameter(p) for p in recorder.parameters])
-        buffers = tuple([self._parameter(b) for b in recorder.buffers])
+        parameters = tuple(map(_parameter, recorder.parameters))
+        buffers = tuple(map(_parameter, recorder.buffers))
         uncalled = self._settle_unread()
         given = {s for op in recorder.ops if op.kind == "input" for s in op.storages}
         return Trace(
@@ -48,7 +54,7 @@ class Assembly:
             output_shape=_one_or_all(output_shapes),
             mode=recorder.mode,
             device="cpu" if recorder.real else "meta",
-            calls=tuple([_call(call) for call in recorder.calls]),
+            calls=self._calls(),
             ops=tuple(recorder.ops),
             parameters=parameters,
             buffer_records=buffers,
@@ -62,29 +68,21 @@ class Assembly:
             activation_bytes=sum(m.nbytes for m in recorder.memories if m.index not in given),
         )
 
-    def _parameter(self, named: Named) -> ParameterRecord:
-        shape, dtype, nbytes = named.spec.record
-        read = not self.recorder.weights[named.name].unread
-        return ParameterRecord(
-            named.name, shape, dtype, named.spec.numel, nbytes, named.requires_grad,
-            tuple(named.aliases), read,
-        )  # fmt: skip
-
     def _settle_unread(self) -> tuple[UncalledModule, ...]:
         """Give parameters that no op has read to their module's call, or list it as uncalled."""
         recorder = self.recorder
-        first_call = {call.path: call for call in reversed(recorder.calls)}
+        first_call: dict[str, int] = {}
+        for index, call in enumerate(recorder.calls):
+            first_call.setdefault(call.module.path, index)
         unread: dict[str, int] = {}
         held: dict[str, int] = {}
-        for named in recorder.parameters:
-            owner = named.name.rpartition(".")[0]
-            held[owner] = held.get(owner, 0) + named.spec.numel
-            weight = recorder.weights[named.name]
+        for weight in recorder.parameters:
+            owner = weight.name.rpartition(".")[0]
+            held[owner] = held.get(owner, 0) + weight.spec.numel
             if owner in first_call:
-                first_call[owner].params += weight.unread
+                self.params[first_call[owner]] += weight.unread
             else:
                 unread[owner] = unread.get(owner, 0) + weight.unread
-            weight.unread = 0
         return tuple(
             [
                 UncalledModule(path, type(module).__name__, unread[path], held[path])
@@ -93,14 +91,41 @@ class Assembly:
             ]
         )
 
+    def _calls(self) -> tuple[CallRecord, ...]:
+        calls = self.recorder.calls
+        children: list[list[int]] = [[] for _ in calls]
+        depths: list[int] = []
+        times: dict[int, int] = {}
+        nth: list[int] = []
+        for index, call in enumerate(calls):
+            if call.parent >= 0:
+                children[call.parent].append(index)
+            depths.append(depths[call.parent] + 1 if call.parent >= 0 else 0)
+            nth.append(times.get(call.module.key, 0))
+            times[call.module.key] = nth[-1] + 1
+        return tuple(
+            [
+                CallRecord(
+                    index, call.module.path, call.module.name, nth[index], call.parent,
+                    depths[index], tuple(children[index]),
+                    tuple([record for _, _, record in call.inputs]),
+                    tuple([record for _, _, record in call.outputs]),
+                    tuple([Value(op, output) for op, output, _ in call.inputs if op >= 0]),
+                    tuple([Value(op, output) for op, output, _ in call.outputs if op >= 0]),
+                    call.first_op, call.last_op, self.params[index], self.macs[index],
+                )
+                for index, call in enumerate(calls)
+            ]
+        )  # fmt: skip
+
+
+def _parameter(weight: Weight) -> ParameterRecord:
+    shape, dtype, nbytes = weight.spec.record
+    return ParameterRecord(
+        weight.name, shape, dtype, weight.spec.numel, nbytes, weight.requires_grad,
+        tuple(weight.aliases), not weight.unread,
+    )  # fmt: skip
+
 
 def _one_or_all(shapes: list[Shape]) -> Shape | tuple[Shape, ...]:
     return shapes[0] if len(shapes) == 1 else tuple(shapes)
-
-
-def _call(call: Call) -> CallRecord:
-    return CallRecord(
-        call.index, call.path, call.module_class, call.nth, call.parent, call.depth,
-        tuple(call.children), call.inputs, call.outputs, call.input_values, call.output_values,
-        call.first_op, call.last_op, call.params, call.macs,
-    )  # fmt: skip

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from explorer.trace.shapes import META
-from explorer.trace.specs import Named, meta_spec_of, spec_of
+from explorer.trace.specs import Weight, meta_spec_of, spec_of
 
 _FACTORIES = frozenset(
     {
@@ -121,9 +121,9 @@ def _on_meta(tensor: Tensor) -> Tensor:
 class Twin:
     """A private copy of a model's structure, its weights replaced by meta tensors.
 
-    `copy.deepcopy` would copy the weights first; here a parameter costs a microsecond whatever
-    its size. Attributes that are neither modules nor weights are copied where they can change.
-    To be made under `torch.inference_mode()`, as the pass that uses it.
+    `copy.deepcopy` would copy the weights first; here a parameter costs a microsecond or two
+    whatever its size. Attributes that are neither modules nor weights are copied where they
+    can change. To be made under `torch.inference_mode()`, as the pass that uses it.
 
     Attributes:
         model: the copy.
@@ -133,54 +133,46 @@ class Twin:
         originals: the copy's weight by `id` of the original's.
     """
 
-    def __init__(self, model: nn.Module, *, weights: bool = False) -> None:
+    def __init__(self, model: nn.Module, *, train: bool = False, weights: bool = False) -> None:
         """Copy `model`.
 
         Args:
             model: any module; left as it is.
+            train: put the copy into train mode, unless the model is in it already: then a part
+                that was switched to eval stays so. Otherwise the copy is in eval mode.
             weights: copy the weights too, for a run on real values.
         """
         self.modules: list[tuple[str, nn.Module]] = []
-        self.parameters: list[Named] = []
-        self.buffers: list[Named] = []
-        self.originals: dict[int, Named] = {}
+        self.parameters: list[Weight] = []
+        self.buffers: list[Weight] = []
+        self.originals: dict[int, Weight] = {}
         self._weights = weights
+        self._eval = not train
         self._memo: dict[int, Any] = {}
-        self._copied: set[int] = set()
+        self._later: list[tuple[dict[str, Any], str, Any]] = []
         model = getattr(model, "_orig_mod", model)  # what torch.compile returns wraps the model
-        self._shells(model)
         self.model = self._module(model, "")
-
-    def _shells(self, module: nn.Module) -> None:
-        """Create every copy empty first, so that attributes may refer to any module."""
-        memo, key = self._memo, id(module)
-        if key in memo or _needs_deepcopy(type(module)):  # type: ignore[arg-type]
-            return
-        memo[key] = type(module).__new__(type(module))
-        for child in module._modules.values():
-            if child is not None:
-                self._shells(child)
+        # Now that every module has its copy, attributes may refer to any of them.
+        for state, name, value in self._later:
+            state[name] = self._deepcopy(value)
+        if train and not self.model.training:
+            self.model.train()
 
     def _module(self, module: nn.Module, path: str) -> nn.Module:
-        key = id(module)
-        if key in self._copied:
-            return cast(nn.Module, self._memo[key])
-        self._copied.add(key)
-        if key not in self._memo:
+        memo, key, kind = self._memo, id(module), type(module)
+        if key in memo:
+            return cast(nn.Module, memo[key])
+        if _has_own_copy(kind):  # type: ignore[arg-type]
             return self._whole(module, path)
-        clone = cast(nn.Module, self._memo[key])
+        clone: nn.Module = object.__new__(kind)
+        memo[key] = clone
         self.modules.append((path, clone))
-        prefix = f"{path}." if path else ""
         source, state = module.__dict__, clone.__dict__
         state.update(source)
-        for name, value in source.items():
-            kind = type(value)
-            if kind in _PLAIN:
-                continue
-            if not value and kind in _EMPTY:
-                state[name] = kind()
-            elif name not in _STRUCTURE:
-                state[name] = self._value(value)
+        self._copy_attributes(source, state)
+        if self._eval:
+            state["training"] = False
+        prefix = f"{path}." if path else ""
         if source["_parameters"]:
             state["_parameters"] = self._tensors(source["_parameters"], prefix, self.parameters)
         if source["_buffers"]:
@@ -192,28 +184,39 @@ class Twin:
             }
         return clone
 
+    def _copy_attributes(self, source: dict[str, Any], state: dict[str, Any]) -> None:
+        """Copy what could change: empty containers and lists now, the rest at the end."""
+        for name, value in source.items():
+            kind = type(value)
+            if kind in _PLAIN:
+                continue
+            if kind in _EMPTY and not value:
+                state[name] = kind()
+            elif kind in _LISTS and _PLAIN.issuperset(map(type, value)):
+                state[name] = value if kind is tuple else list(value)
+            elif name not in _STRUCTURE:
+                self._later.append((state, name, value))
+
     def _whole(self, module: nn.Module, path: str) -> nn.Module:
         """Copy a module that has its own way of being copied (a scripted one, an fx graph)."""
         if not isinstance(module, torch.jit.ScriptModule):
             for tensor in (*module.parameters(), *module.buffers()):
-                self._memo.setdefault(id(tensor), self._twin("", tensor).tensor)
-        clone = copy.deepcopy(module, self._memo)
+                if id(tensor) not in self._memo:
+                    self._memo[id(tensor)] = self._twin("", tensor).tensor
+        clone = self._deepcopy(module)
+        clone.train(module.training and not self._eval)
         self._memo[id(module)] = clone
-        self._list_whole(clone, path)
-        return clone
-
-    def _list_whole(self, module: nn.Module, path: str) -> None:
-        """Enter a module that was copied whole (a scripted one) with all that it holds."""
-        self.modules.extend(module.named_modules(prefix=path))
+        self.modules.extend(clone.named_modules(prefix=path))
         for group, named in (
-            (self.parameters, module.named_parameters(prefix=path)),
-            (self.buffers, module.named_buffers(prefix=path)),
+            (self.parameters, clone.named_parameters(prefix=path)),
+            (self.buffers, clone.named_buffers(prefix=path)),
         ):
             for name, tensor in named:
-                group.append(Named(name, spec_of(tensor), tensor, tensor.requires_grad, []))
+                group.append(Weight(name, spec_of(tensor), tensor, tensor.requires_grad))
+        return cast(nn.Module, clone)
 
     def _tensors(
-        self, tensors: Mapping[str, Tensor | None], prefix: str, group: list[Named]
+        self, tensors: Mapping[str, Tensor | None], prefix: str, group: list[Weight]
     ) -> dict[str, Tensor | None]:
         copies: dict[str, Tensor | None] = {}
         for name, tensor in tensors.items():
@@ -221,17 +224,17 @@ class Twin:
                 copies[name] = None
                 continue
             key = id(tensor)
-            named = self.originals.get(key)
-            if named is not None:
-                named.aliases.append(prefix + name)
+            weight = self.originals.get(key)
+            if weight is not None:
+                weight.aliases.append(prefix + name)
             else:
-                named = self._twin(prefix + name, tensor)
-                self._memo[key], self.originals[key] = named.tensor, named
-                group.append(named)
-            copies[name] = named.tensor
+                weight = self.originals[key] = self._twin(prefix + name, tensor)
+                self._memo[key] = weight.tensor
+                group.append(weight)
+            copies[name] = weight.tensor
         return copies
 
-    def _twin(self, name: str, tensor: Tensor) -> Named:
+    def _twin(self, name: str, tensor: Tensor) -> Weight:
         if self._weights:
             data = tensor.detach().cpu().clone()
             spec = spec_of(data)
@@ -240,13 +243,9 @@ class Twin:
             data = spec.template.detach()
         if isinstance(tensor, nn.Parameter):
             data = nn.Parameter(data, requires_grad=False)
-        return Named(name, spec, data, tensor.requires_grad, [])
+        return Weight(name, spec, data, tensor.requires_grad)
 
-    def _value(self, value: Any) -> Any:
-        if isinstance(value, type) or (
-            type(value) is tuple and all(type(item) in _PLAIN for item in value)
-        ):
-            return value
+    def _deepcopy(self, value: Any) -> Any:
         try:
             return copy.deepcopy(value, self._memo)
         except Exception:
@@ -261,10 +260,11 @@ _PLAIN = frozenset(
     }
 )  # fmt: skip
 _EMPTY = frozenset({dict, OrderedDict, list, set})
+_LISTS = frozenset({tuple, list})
 _STRUCTURE = frozenset({"_parameters", "_buffers", "_modules"})
 
 
 @lru_cache(maxsize=4096)
-def _needs_deepcopy(kind: type) -> bool:
+def _has_own_copy(kind: type) -> bool:
     """Whether a module class has its own way of being copied or of keeping its attributes."""
     return issubclass(kind, torch.jit.ScriptModule) or hasattr(kind, "__deepcopy__")

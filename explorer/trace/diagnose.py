@@ -40,8 +40,9 @@ def explain(
     partial = recorder.trace(arguments, [], ())
     shapes = [tuple(t.shape) for t in tensors_in(arguments)]
     received = " and ".join(map(size_text, shapes)) or "no input"
-    failure = recorder.failure
-    call = failure.call if failure else recorder.open_call
+    call = recorder.raised_in
+    # An op that failed earlier, in a `forward` that caught it, is not to blame.
+    failure = recorder.failure if recorder.failure and recorder.failure.call == call else None
     layer = partial.calls[call].path if 0 <= call < len(partial.calls) else ""
     culprit, reason, features = _reason(partial, failure, error)
     suggested = None

@@ -23,11 +23,12 @@ class Op:
     """What is known of an ATen op before it meets operands."""
 
     __slots__ = (
-        "arguments", "cacheable", "cost", "data_dependent", "decomposes", "kind", "mutates",
-        "name", "resizes", "shape_rule", "silent",
+        "arguments", "cacheable", "cost", "data_dependent", "decomposes", "func", "kind",
+        "mutates", "name", "resizes", "shape_rule", "silent", "writes",
     )  # fmt: skip
 
     def __init__(self, func: Any) -> None:
+        self.func = func  # keeps it alive: OPS is keyed by its id
         schema = func._schema
         namespace, self.name = schema.name.split("::")
         tags = func.tags
@@ -51,18 +52,28 @@ class Op:
         self.decomposes = composite and self.cost is None and not self.mutates
         self.cacheable = not (self.resizes or self.data_dependent)
         self.arguments = tuple((a.name, a.default_value) for a in schema.arguments)
+        self.writes = tuple(
+            i for i, a in enumerate(schema.arguments) if a.alias_info and a.alias_info.is_write
+        )
         self.silent = namespace == "prim" or self.name in _SILENT
 
+    def written(self, args: tuple[Any, ...]) -> list[Tensor]:
+        """Return the tensors among the arguments that the op writes in place."""
+        found: list[Tensor] = []
+        for i in self.writes:
+            arg = args[i] if i < len(args) else None
+            items = arg if isinstance(arg, (list, tuple)) else (arg,)
+            found += [item for item in items if isinstance(item, Tensor)]
+        return found
 
-OPS: dict[Any, Op] = {}
+
+OPS: dict[int, Op] = {}
+"""By `id` of the `OpOverload`: its own hash is a Python function."""
 
 
 def op_of(func: Any) -> Op:
     """Return what is known of an `OpOverload`."""
-    op = OPS.get(func)
-    if op is None:
-        op = OPS[func] = Op(func)
-    return op
+    return OPS.get(id(func)) or OPS.setdefault(id(func), Op(func))
 
 
 _PER_AXIS = ("kernel_size", "stride", "padding", "dilation", "output_padding", "output_size")

@@ -108,9 +108,11 @@ def execute(
 
     single = isinstance(out, Tensor)
     outputs: tuple[Any, ...] = (out,) if single else tuple(out) if _is_sequence(out) else ()
+    reusable = on_meta and bool(outputs) and all(o is None or _is_meta(o) for o in outputs)
+    if out is None and op.mutates:  # `_foreach_add_` and the like return nothing
+        outputs = tuple(op.written(args))
     out_specs = tuple([spec_of(o) if isinstance(o, Tensor) else None for o in outputs])
-    origins = tuple([_origin(op, o, tensors) for o in outputs])
-    reusable = on_meta and bool(outputs) and all(s is None or s.is_meta for s in out_specs)
+    origins = tuple([_origin(op, o, i, tensors) for i, o in enumerate(outputs)])
     is_view = bool(outputs) and not op.mutates and all(o.how != NEW for o in origins)
     moves = (not is_view and op.kind != "bookkeeping") or op.name == "copy_"
     inputs = tuple([spec.record for spec in specs])
@@ -136,11 +138,15 @@ def _is_sequence(out: Any) -> bool:
     return isinstance(out, (tuple, list))
 
 
+def _is_meta(out: Any) -> bool:
+    return isinstance(out, Tensor) and out.is_meta
+
+
 def _template(spec: Spec | None, origin: Origin) -> Tensor | None:
     return None if spec is None or origin.how == SAME else spec.template
 
 
-def _origin(op: Op, out: Any, tensors: list[Tensor]) -> Origin:
+def _origin(op: Op, out: Any, position: int, tensors: list[Tensor]) -> Origin:
     if not isinstance(out, Tensor):
         return Origin(NEW, 0)
     for i, tensor in enumerate(tensors):
@@ -148,7 +154,9 @@ def _origin(op: Op, out: Any, tensors: list[Tensor]) -> Origin:
             return Origin(SAME, i)
     if op.kind != "constant":
         storage = out.untyped_storage()._cdata
-        for i, tensor in enumerate(tensors):
-            if tensor.untyped_storage()._cdata == storage:
-                return Origin(VIEW, i)
+        shared = [i for i, t in enumerate(tensors) if t.untyped_storage()._cdata == storage]
+        if shared:
+            # Meta tensors of equal metadata share memory. Of several operands, the n-th output
+            # is a view of the n-th (broadcast_tensors).
+            return Origin(VIEW, position if position in shared else shared[0])
     return Origin(NEW, 0)

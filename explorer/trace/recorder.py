@@ -23,7 +23,7 @@ from explorer.trace.ops import OPS, Op, op_of
 from explorer.trace.plans import NEW, PLANS, VIEW, Plan, execute, remember
 from explorer.trace.records import OpRecord, TensorRecord, Trace, Value
 from explorer.trace.shapes import META
-from explorer.trace.specs import Named, Spec, spec_of
+from explorer.trace.specs import Spec, Weight, spec_of
 
 Shape = tuple[int, ...]
 
@@ -42,17 +42,6 @@ class Memory:
         self.references = 0
 
 
-class Weight:
-    """A parameter or a buffer of the model."""
-
-    __slots__ = ("name", "unread")
-
-    def __init__(self, name: str, unread: int) -> None:
-        self.name = name
-        self.unread = unread
-        """Elements of a parameter that no op has read yet."""
-
-
 class Live(weakref.ref):  # type: ignore[type-arg]
     """A living tensor: who wrote its value, and which memory holds it.
 
@@ -69,32 +58,37 @@ class Live(weakref.ref):  # type: ignore[type-arg]
     memory: Memory
     key: int
     weight: Weight | None
+    """The parameter or buffer that it is, if it is one."""
+
+
+class Module:
+    """A module of the model, as its calls refer to it."""
+
+    __slots__ = ("key", "name", "path")
+
+    def __init__(self, path: str, module: nn.Module) -> None:
+        self.path = path
+        self.name = type(module).__name__
+        self.key = id(module)
+
+
+Passed = tuple[int, int, TensorRecord]
+"""A tensor that went into a call or came out: (op that wrote it or -1, output, metadata)."""
 
 
 class Call:
     """A module call, under way or done."""
 
-    __slots__ = (
-        "children", "depth", "first_op", "index", "input_values", "inputs", "last_op", "macs",
-        "module_class", "nth", "output_values", "outputs", "params", "parent", "path",
-    )  # fmt: skip
+    __slots__ = ("first_op", "inputs", "last_op", "module", "outputs", "parent")
 
     def __init__(
-        self, index: int, path: str, module_class: str, nth: int, stack: list[int], first_op: int
+        self, module: Module, parent: int, first_op: int, inputs: tuple[Passed, ...]
     ) -> None:
-        self.index = index
-        self.path = path
-        self.module_class = module_class
-        self.nth = nth
-        self.parent = stack[-1] if stack else -1
-        self.depth = len(stack)
-        self.children: list[int] = []
-        self.inputs: tuple[TensorRecord, ...] = ()
-        self.outputs: tuple[TensorRecord, ...] = ()
-        self.input_values: tuple[Value, ...] = ()
-        self.output_values: tuple[Value, ...] = ()
+        self.module = module
+        self.parent = parent
         self.first_op = self.last_op = first_op
-        self.params = self.macs = 0
+        self.inputs = inputs
+        self.outputs: tuple[Passed, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -108,6 +102,8 @@ class Failure:
     kernel_size: Shape
     groups: int
     call: int
+    index: int
+    """Number of ops recorded before."""
 
 
 class Recorder(TorchDispatchMode):
@@ -116,8 +112,10 @@ class Recorder(TorchDispatchMode):
     The model must not be used by anybody else: its modules' `forward` gets wrapped.
 
     Attributes:
-        failure: the op that raised last, if any.
+        failed_call: index of the call in which the model raised, -1 if it did not.
         needs_values: an op asked for the values of meta tensors.
+        raised: the last exception that left a module's `forward`.
+        raised_in: index of the innermost call that it left.
     """
 
     def __init__(self, model_name: str, mode: str, *, real: bool = False) -> None:
@@ -132,21 +130,23 @@ class Recorder(TorchDispatchMode):
         self.model_name = model_name
         self.mode = mode
         self.real = real
-        self.failure: Failure | None = None
+        self.failed_call = -1
         self.needs_values = False
+        self.raised: BaseException | None = None
+        self.raised_in = -1
         self.calls: list[Call] = []
         self.ops: list[OpRecord] = []
         self.memories: list[Memory] = []
         self.unknown: list[str] = []
         self.modules: list[tuple[str, nn.Module]] = []
-        self.parameters: list[Named] = []
-        self.buffers: list[Named] = []
-        self.weights: dict[str, Weight] = {}
+        self.parameters: list[Weight] = []
+        self.buffers: list[Weight] = []
+        self._failure: Failure | None = None
+        self._error: BaseException | None = None
         self._stack: list[int] = []
         self._live: dict[int, Live] = {}
-        self._originals: Mapping[int, Named] = {}
+        self._originals: Mapping[int, Weight] = {}
         self._moved: dict[int, tuple[Tensor, Tensor]] = {}
-        self._times_called: dict[int, int] = {}
         self._weight_memory = Memory(-1, 0, -1)
 
     @classmethod
@@ -159,14 +159,20 @@ class Recorder(TorchDispatchMode):
         """Index of the innermost call that has not returned, -1 if there is none."""
         return self._stack[-1] if self._stack else -1
 
+    @property
+    def failure(self) -> Failure | None:
+        """The op that ended the pass; not one whose exception the model caught and went on."""
+        failure = self._failure
+        return failure if failure is not None and failure.index == len(self.ops) else None
+
     # ------------------------------------------------------------------ the model
 
     def adopt(
         self,
         modules: list[tuple[str, nn.Module]],
-        parameters: list[Named],
-        buffers: list[Named],
-        originals: Mapping[int, Named],
+        parameters: list[Weight],
+        buffers: list[Weight],
+        originals: Mapping[int, Weight],
     ) -> None:
         """Take over a private model.
 
@@ -179,21 +185,24 @@ class Recorder(TorchDispatchMode):
         """
         self.modules, self.parameters, self.buffers = modules, parameters, buffers
         self._originals = originals
-        weights = self.weights
-        for named in parameters:
-            weights[named.name] = weight = Weight(named.name, named.spec.numel)
-            self._bind_weight(named.tensor, named.spec, weight)
-        for named in buffers:
-            weights[named.name] = weight = Weight(named.name, 0)
-            self._bind_weight(named.tensor, named.spec, weight)
+        for weight in parameters:
+            weight.unread = weight.spec.numel
+            self._bind_weight(weight.tensor, weight.spec, weight)
+        for weight in buffers:
+            self._bind_weight(weight.tensor, weight.spec, weight)
         for path, module in modules:
-            self._wrap(path, module)
+            if path or isinstance(module, torch.jit.ScriptModule):
+                self._wrap(Module(path, module), module)
 
     def _bind_weight(self, tensor: Tensor, spec: Spec, weight: Weight) -> Live:
         live = Live(tensor)
-        live.op, live.output, live.spec = -1, 0, spec
-        live.memory, live.key, live.weight = self._weight_memory, id(tensor), weight
-        self._live[live.key] = live
+        live.op = -1
+        live.output = 0
+        live.spec = spec
+        live.memory = self._weight_memory
+        live.weight = weight
+        live.key = key = id(tensor)
+        self._live[key] = live
         return live
 
     def release(self) -> None:
@@ -201,64 +210,66 @@ class Recorder(TorchDispatchMode):
         for _, module in self.modules:
             module.__dict__.pop("forward", None)
         self._live.clear()
+        self._error = None  # its traceback holds this recorder
 
-    def _wrap(self, path: str, module: nn.Module) -> None:
-        name, key = type(module).__name__, id(module)
+    def _wrap(self, info: Module, module: nn.Module) -> None:
+        enter, leave, abandon = self._enter, self._leave, self._abandon
         if isinstance(module, torch.jit.ScriptModule):
             # Its forward is not Python; hooks on this private copy see the call.
-            opened: list[Call] = []
-            module.register_forward_pre_hook(
-                lambda _, args: opened.append(self._enter(path, name, key, args))
-            )
-            module.register_forward_hook(lambda _, __, out: self._leave(opened.pop(), out))
+            opened: list[int] = []
+            module.register_forward_pre_hook(lambda _, args: opened.append(enter(info, args)))
+            module.register_forward_hook(lambda _, __, out: leave(opened.pop(), out))
             return
         forward = module.forward
-        enter, leave = self._enter, self._leave
 
         def recorded_forward(*args: Any, **kwargs: Any) -> Any:
-            call = enter(path, name, key, (args, kwargs) if kwargs else args)
-            out = forward(*args, **kwargs)
-            leave(call, out)
+            index = enter(info, (args, kwargs) if kwargs else args)
+            try:
+                out = forward(*args, **kwargs)
+            except BaseException as error:
+                abandon(index, error)
+                raise
+            leave(index, out)
             return out
 
         module.__dict__["forward"] = recorded_forward
 
-    def _enter(self, path: str, name: str, key: int, args: Any) -> Call:
-        nth = self._times_called.get(key, 0)
-        self._times_called[key] = nth + 1
-        stack = self._stack
-        call = Call(len(self.calls), path, name, nth, stack, len(self.ops))
-        call.inputs, call.input_values = self._values(args)
-        if stack:
-            self.calls[stack[-1]].children.append(call.index)
-        self.calls.append(call)
-        stack.append(call.index)
-        return call
+    def _enter(self, module: Module, args: Any) -> int:
+        calls, stack = self.calls, self._stack
+        index = len(calls)
+        parent = stack[-1] if stack else -1
+        calls.append(Call(module, parent, len(self.ops), self._passed(args)))
+        stack.append(index)
+        return index
 
-    def _leave(self, call: Call, out: Any) -> None:
-        # A call that raised stays open; a `forward` around it that caught that closes it here.
-        stack = self._stack
-        while (index := stack.pop()) != call.index:
-            self.calls[index].last_op = len(self.ops)
-        call.last_op = len(self.ops)
-        call.outputs, call.output_values = self._values((out,))
+    def _leave(self, index: int, out: Any) -> None:
+        stack, done = self._stack, len(self.ops)
+        # A scripted call that raised is still open; a `forward` around it may have gone on.
+        while (top := stack.pop()) != index:
+            self.calls[top].last_op = done
+        call = self.calls[index]
+        call.last_op = done
+        call.outputs = self._passed((out,))
 
-    def _values(self, args: Any) -> tuple[tuple[TensorRecord, ...], tuple[Value, ...]]:
-        if len(args) == 1 and isinstance(args[0], Tensor):  # the usual case, quickly
+    def _abandon(self, index: int, error: BaseException) -> None:
+        """Close a call that raised, and remember the innermost one of this exception."""
+        if error is not self.raised:
+            self.raised, self.raised_in = error, self.open_call
+        self._leave(index, None)
+
+    def _passed(self, args: Any) -> tuple[Passed, ...]:
+        if len(args) == 1:  # the usual case, quickly
             live = self._live.get(id(args[0]))
-            if live is not None and live.op >= 0:
-                return (live.spec.record,), (Value(live.op, live.output),)
-        records: list[TensorRecord] = []
-        values: list[Value] = []
+            if live is not None:
+                return ((live.op, live.output, live.spec.record),)
+        passed: list[Passed] = []
         for tensor in tensors_in(args):
             live = self._live.get(id(tensor))
             if live is None:
-                records.append(spec_of(tensor).record)
-                continue
-            records.append(live.spec.record)
-            if live.op >= 0:
-                values.append(Value(live.op, live.output))
-        return tuple(records), tuple(values)
+                passed.append((-1, 0, spec_of(tensor).record))
+            else:
+                passed.append((live.op, live.output, live.spec.record))
+        return tuple(passed)
 
     # ------------------------------------------------------------------ the pass
 
@@ -268,9 +279,23 @@ class Recorder(TorchDispatchMode):
             if id(tensor) not in self._live:
                 self._source(tensor, "input")
         with torch.inference_mode(), self:
-            out = model(*args, **kwargs)
+            out = self._call_model(model, args, kwargs)
         shapes = [tuple(t.shape) for t in tensors_in(out)]
-        return self.trace((args, kwargs), shapes, self._values((out,))[1])
+        outputs = [Value(op, output) for op, output, _ in self._passed((out,)) if op >= 0]
+        return self.trace((args, kwargs), shapes, tuple(outputs))
+
+    def _call_model(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call the model; what its own hooks do belongs to its call, too."""
+        if isinstance(model, torch.jit.ScriptModule):
+            return model(*args, **kwargs)
+        index = self._enter(Module("", model), (args, kwargs) if kwargs else args)
+        try:
+            out = model(*args, **kwargs)
+        except BaseException as error:
+            self._abandon(index, error)
+            raise
+        self._leave(index, out)
+        return out
 
     def trace(
         self, arguments: Any, output_shapes: list[Shape], outputs: tuple[Value, ...]
@@ -294,9 +319,9 @@ class Recorder(TorchDispatchMode):
 
     def _unseen(self, tensor: Tensor) -> Live:
         """Meet a tensor from outside this pass: an original weight, or a constant."""
-        named = self._originals.get(id(tensor))
-        if named is not None:
-            return self._bind_weight(tensor, spec_of(tensor), self.weights[named.name])
+        weight = self._originals.get(id(tensor))
+        if weight is not None:
+            return self._bind_weight(tensor, spec_of(tensor), weight)
         return self._source(tensor, "constant")
 
     def _allocate(self, nbytes: int) -> Memory:
@@ -306,10 +331,14 @@ class Recorder(TorchDispatchMode):
 
     def _bind(self, tensor: Tensor, spec: Spec, op: int, output: int, memory: Memory) -> Live:
         live = Live(tensor, self._forget)
-        live.op, live.output, live.spec, live.memory = op, output, spec, memory
-        live.key, live.weight = id(tensor), None
+        live.op = op
+        live.output = output
+        live.spec = spec
+        live.memory = memory
+        live.weight = None
+        live.key = key = id(tensor)
         memory.references += 1
-        self._live[live.key] = live
+        self._live[key] = live
         return live
 
     def _forget(self, live: Live) -> None:
@@ -327,21 +356,27 @@ class Recorder(TorchDispatchMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Answer one op from memory if possible, else run it; record it."""
-        op = OPS.get(func) or op_of(func)
+        op = OPS.get(id(func)) or op_of(func)
         if op.silent:
             return func(*args, **(kwargs or {}))
         live = self._live
         read: list[Live] = []
-        key: list[Any] = [func]
+        key: list[Any] = [op]
         on_meta = not self.real
         for arg in args if not kwargs else (*args, *kwargs, *kwargs.values()):
-            if isinstance(arg, Tensor):
+            kind = type(arg)
+            if kind is int or arg is None:
+                key.append(arg)
+            elif isinstance(arg, Tensor):
                 value = live.get(id(arg)) or self._unseen(arg)
                 read.append(value)
                 key.append(value.spec)
                 if not value.spec.is_meta:
                     on_meta = False
-            elif type(arg) is list or type(arg) is tuple:
+            elif kind is list or kind is tuple:
+                if arg and type(arg[0]) is int:
+                    key.append(tuple(arg))
+                    continue
                 for item in arg:
                     if isinstance(item, Tensor):
                         value = live.get(id(item)) or self._unseen(item)
@@ -354,16 +389,14 @@ class Recorder(TorchDispatchMode):
                 key.append(len(arg))
             else:
                 key.append(arg)
-                if arg is not None and type(arg) is not int:  # 1.0 and True are equal to 1
-                    key.append(type(arg))
+                key.append(kind)  # 1.0 and True are equal to 1
         if not on_meta or not read:
             return self._run_off_meta(func, op, args, kwargs or {}, read)
-        plan = None
         frozen = tuple(key)
         try:
             plan = PLANS.get(frozen)
         except TypeError:  # an unhashable argument
-            frozen = ()
+            plan, frozen = None, ()
         if plan is None:
             return self._run(func, op, args, kwargs or {}, read, frozen)
         templates = plan.templates
@@ -405,15 +438,14 @@ class Recorder(TorchDispatchMode):
         except Exception:
             self.needs_values |= op.data_dependent
             kernel = kwargs.get("kernel_size") or (args[1] if len(args) > 1 else ())
-            self.failure = self._failure(op, args, kernel, read)
+            self._failure = self._failure_of(op, args, kernel, read)
             raise
-        self.failure = None
         if key and op.cacheable and plan.templates is not None:
             remember(key, plan)
         self._record(op, plan, read, out)
         return out
 
-    def _failure(self, op: Op, args: tuple[Any, ...], kernel: Any, read: list[Live]) -> Failure:
+    def _failure_of(self, op: Op, args: tuple[Any, ...], kernel: Any, read: list[Live]) -> Failure:
         if isinstance(kernel, Tensor):
             kernel = kernel.shape[2:]
         sizes = tuple(kernel) if isinstance(kernel, (list, tuple)) else (kernel,)
@@ -428,6 +460,7 @@ class Recorder(TorchDispatchMode):
             sizes if windowed else (),
             groups,
             self.open_call,
+            len(self.ops),
         )
 
     def _run_off_meta(
@@ -439,11 +472,18 @@ class Recorder(TorchDispatchMode):
         # Zero-dimensional tensors may stay: torch treats them as scalars.
         if mixed and any(not v.spec.is_meta and v.spec.record.shape for v in read):
             return self.__torch_dispatch__(func, (), self._to_meta(args), self._to_meta(kwargs))
-        return self._run(func, op, args, kwargs, read, ())
+        try:
+            return self._run(func, op, args, kwargs, read, ())
+        except RuntimeError:
+            if not mixed:
+                raise
+        # Some ops (stack, cat) take no scalar from another device.
+        args, kwargs = self._to_meta(args, scalars=True), self._to_meta(kwargs, scalars=True)
+        return self.__torch_dispatch__(func, (), args, kwargs)
 
-    def _to_meta(self, obj: Any) -> Any:
+    def _to_meta(self, obj: Any, *, scalars: bool = False) -> Any:
         if isinstance(obj, Tensor):
-            if obj.is_meta or not obj.dim():
+            if obj.is_meta or not (scalars or obj.dim()):
                 return obj
             known = self._moved.get(id(obj))
             if known is None:
@@ -457,13 +497,14 @@ class Recorder(TorchDispatchMode):
                     self._bind(twin, spec_of(twin), value.op, value.output, value.memory)
             return known[1]
         if isinstance(obj, (list, tuple)):
-            return type(obj)(map(self._to_meta, obj))
+            return type(obj)([self._to_meta(item, scalars=scalars) for item in obj])
         if isinstance(obj, dict):
-            return {k: self._to_meta(v) for k, v in obj.items()}
+            return {k: self._to_meta(v, scalars=scalars) for k, v in obj.items()}
         return obj
 
     def _record(self, op: Op, plan: Plan, read: list[Live], out: Any) -> None:
-        index = len(self.ops)
+        ops = self.ops
+        index = len(ops)
         inputs: list[Value] = []
         names: list[str] = []
         params = 0
@@ -480,20 +521,24 @@ class Recorder(TorchDispatchMode):
                     inputs.append(Value(last_write, 0))
         if op.mutates and names and not inputs and not params:
             return  # a counter among the buffers (num_batches_tracked)
-        storages = self._write(op, plan, read, out, index)
-        call = self._stack[-1] if self._stack else -1
-        cost = plan.cost
-        if call >= 0:
-            self.calls[call].params += params
-            self.calls[call].macs += cost.macs
+        if plan.single and plan.origins[0].how == NEW:  # the usual case, quickly
+            spec = plan.specs[0]
+            assert spec is not None
+            memory = self._allocate(spec.record.nbytes)
+            self._bind(out, spec, index, 0, memory)
+            storages: tuple[int, ...] = (memory.index,)
+        else:
+            storages = self._write(op, plan, read, out, index)
         if plan.unknown:
             self.unknown.extend(plan.unknown)
-        self.ops.append(
+        stack = self._stack
+        macs, bias_ops, elementwise_ops = plan.cost
+        ops.append(
             OpRecord(
-                index, op.name, op.kind, call, tuple(inputs), plan.inputs, plan.outputs,
-                tuple(names), plan.attributes, params, cost.macs, cost.bias_ops,
-                cost.elementwise_ops, plan.bytes_read, plan.bytes_written, plan.is_view,
-                op.mutates, storages,
+                index, op.name, op.kind, stack[-1] if stack else -1, tuple(inputs), plan.inputs,
+                plan.outputs, tuple(names), plan.attributes, params, macs, bias_ops,
+                elementwise_ops, plan.bytes_read, plan.bytes_written, plan.is_view, op.mutates,
+                storages,
             )
         )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,14 +33,19 @@ class Spec:
             )
 
 
-class Named(NamedTuple):
-    """A parameter or a buffer of the model that is being recorded."""
+class Weight:
+    """A parameter or a buffer of the model that is being recorded, once, by identity."""
 
-    name: str
-    spec: Spec
-    tensor: Tensor
-    requires_grad: bool
-    aliases: list[str]
+    __slots__ = ("aliases", "name", "requires_grad", "spec", "tensor", "unread")
+
+    def __init__(self, name: str, spec: Spec, tensor: Tensor, requires_grad: bool) -> None:
+        self.name = name
+        self.spec = spec
+        self.tensor = tensor
+        self.requires_grad = requires_grad
+        self.aliases: list[str] = []
+        self.unread = 0
+        """Elements of a parameter that no op has read yet."""
 
 
 _SPECS: dict[Any, Spec] = {}

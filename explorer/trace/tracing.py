@@ -145,7 +145,8 @@ class _Run:
     def on_meta(self, recorder: Recorder) -> Trace:
         with torch.inference_mode():
             args, kwargs = _converted((self.args, self.kwargs), _as_meta)
-            return self._record(recorder, Twin(self.model), args, kwargs)
+            twin = Twin(self.model, train=self.mode == "train")
+            return _recorded(recorder, twin, args, kwargs)
 
     def works(self, shape: Shape) -> bool:
         """Whether an input of this shape passes."""
@@ -174,22 +175,20 @@ class _Run:
         recorder = self.recorder(real=True)
         try:
             with torch.inference_mode(), _NoFastPath():
-                twin = Twin(self.model, weights=True)
+                twin = Twin(self.model, train=self.mode == "train", weights=True)
                 args, kwargs = _converted((self.args, self.kwargs), _as_real)
-                return self._record(recorder, twin, args, kwargs)
+                return _recorded(recorder, twin, args, kwargs)
         except Exception as error:
             raise explain(recorder, error, self.arguments, None, []) from error
         finally:
             recorder.release()
 
-    def _record(
-        self, recorder: Recorder, twin: Twin, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Trace:
-        # A model in parts of which the user has switched to eval stays so.
-        if self.mode == "eval" or not twin.model.training:
-            twin.model.train(self.mode == "train")
-        recorder.adopt(twin.modules, twin.parameters, twin.buffers, twin.originals)
-        return recorder.run(twin.model, args, kwargs)
+
+def _recorded(
+    recorder: Recorder, twin: Twin, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Trace:
+    recorder.adopt(twin.modules, twin.parameters, twin.buffers, twin.originals)
+    return recorder.run(twin.model, args, kwargs)
 
 
 def _as_meta(tensor: Tensor) -> Tensor:
