@@ -9,6 +9,7 @@ messages all say the same:
     bool                          a switch
     Literal["a", "b"]             a choice
     tuple[int, ...]               as many integers as the default has, each >= 1
+    Annotated[tuple[int, ...], Bounds(1, 64)] the same, each in 1..64
 """
 
 from __future__ import annotations
@@ -16,11 +17,20 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from torch import nn
 
@@ -28,6 +38,7 @@ from explorer.errors import OptionError, UnknownModelError
 
 Shape = tuple[int, ...]
 OptionValue = int | float | bool | str | tuple[int, ...]
+Builder = TypeVar("Builder", bound=Callable[..., nn.Module])
 
 
 class Bounds(NamedTuple):
@@ -35,6 +46,13 @@ class Bounds(NamedTuple):
 
     low: float
     high: float
+
+
+# The options that nearly every builder has. The limits are far beyond any published model and
+# keep a shared server from being asked for a layer of 10^12 weights.
+NumClasses = Annotated[int, Bounds(1, 100_000)]
+InChannels = Annotated[int, Bounds(1, 1024)]
+Dropout = Annotated[float, Bounds(0, 0.9)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +81,11 @@ class Option:
         if self.kind == "bool":
             return isinstance(value, bool), "True or False"
         if self.kind == "choice":
-            return value in self.choices, f"one of {', '.join(map(repr, self.choices))}"
+            same_type = isinstance(value, type(self.default))
+            return (
+                same_type and value in self.choices,
+                f"one of {', '.join(map(repr, self.choices))}",
+            )
         between = f"from {self.low:g} to {self.high:,.10g}"
         if self.kind == "ints":
             size = len(self.default)  # type: ignore[arg-type]
@@ -110,14 +132,25 @@ def register_model(
     paper: str,
     input_shape: Shape = (1, 3, 224, 224),
     min_size: tuple[int, int] = (1, 1),
-) -> Callable[[Callable[..., nn.Module]], Callable[..., nn.Module]]:
+) -> Callable[[Builder], Builder]:
     """Register the decorated builder under its own name.
+
+    Args:
+        family: heading under which the model is listed ("ResNet").
+        year: year in which the architecture first appeared, in print or on arXiv.
+        paper: authors, title, venue or arXiv id.
+        input_shape: native input with the batch.
+        min_size: smallest (height, width) that the model accepts with its default options.
+
+    Returns:
+        The decorator. It may be kept and used for all models of one paper.
 
     Raises:
         ValueError: the name is taken, or the builder has no docstring (both are bugs).
+        TypeError: an option has no default or a type that is not listed above (a bug).
     """
 
-    def decorate(build: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    def decorate(build: Builder) -> Builder:
         name = build.__name__
         if name in _MODELS:
             raise ValueError(f"two models are called {name!r}")
@@ -135,6 +168,9 @@ def register_model(
 def _options(build: Callable[..., nn.Module]) -> MappingProxyType[str, Option]:
     hints = get_type_hints(build, include_extras=True)
     parameters = inspect.signature(build).parameters.values()
+    for parameter in parameters:
+        if parameter.default is inspect.Parameter.empty:
+            raise TypeError(f"{build.__name__}: option {parameter.name} has no default")
     return MappingProxyType({p.name: _option(p.name, hints[p.name], p.default) for p in parameters})
 
 
@@ -163,7 +199,7 @@ def _load_families() -> None:
 
 
 def list_models(family: str | None = None) -> list[str]:
-    """Names of all registered models, families in order of their first year.
+    """Names of all registered models, families in order of their first year, then by year.
 
     Args:
         family: only this family ("ResNet").
@@ -172,7 +208,7 @@ def list_models(family: str | None = None) -> list[str]:
     first_year: dict[str, int] = {}
     for spec in _MODELS.values():
         first_year[spec.family] = min(spec.year, first_year.get(spec.family, spec.year))
-    specs = sorted(_MODELS.values(), key=lambda s: (first_year[s.family], s.family))
+    specs = sorted(_MODELS.values(), key=lambda s: (first_year[s.family], s.family, s.year))
     return [spec.name for spec in specs if family in (None, spec.family)]
 
 
@@ -201,10 +237,19 @@ def build_model(name: str, **options: OptionValue) -> nn.Module:
         OptionError: no such option, an illegal value, or values that do not go together.
     """
     spec = get_spec(name)
+    check_options(spec, options)
+    return spec.build(**options).eval()
+
+
+def check_options(spec: ModelSpec, options: Mapping[str, object]) -> None:
+    """Check the values of a model's options one by one.
+
+    Raises:
+        OptionError: no such option, or an illegal value; the message says the legal range.
+    """
     for option, value in options.items():
         if option not in spec.options:
             raise OptionError(
-                f"{name} has no option {option!r}; it has {', '.join(spec.options)}.", option
+                f"{spec.name} has no option {option!r}; it has {', '.join(spec.options)}.", option
             )
-        spec.options[option].check(value, name)
-    return spec.build(**options).eval()
+        spec.options[option].check(value, spec.name)

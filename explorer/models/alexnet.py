@@ -1,0 +1,148 @@
+"""AlexNet: a deep convolutional network with ReLU and dropout, trained on two GPUs, wins ImageNet.
+
+ImageNet Classification with Deep Convolutional Neural Networks, Krizhevsky, Sutskever, Hinton,
+NeurIPS 2012 (`alexnet_paper`, and `alexnet_full` without the split into two towers). Departs
+from the paper in one place: the input is 227x227, for the 224x224 it states does not give the
+55x55 maps it draws.
+
+One weird trick for parallelizing convolutional neural networks, Krizhevsky 2014,
+arXiv:1404.5997 (`alexnet`): the narrower one-tower net without response normalisation. Departs
+from it as torchvision does: an adaptive pooling before the classifier admits other input sizes.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from explorer.models._layers import local_response_norm
+from explorer.models._registry import Dropout, InChannels, NumClasses, register_model
+
+
+def _classifier(num_classes: int, dropout: float) -> nn.Sequential:
+    """Dropout, 4096, ReLU, dropout, 4096, ReLU, classes."""
+    return nn.Sequential(
+        nn.Dropout(dropout),
+        nn.Linear(256 * 6 * 6, 4096),
+        nn.ReLU(inplace=True),
+        nn.Dropout(dropout),
+        nn.Linear(4096, 4096),
+        nn.ReLU(inplace=True),
+        nn.Linear(4096, num_classes),
+    )
+
+
+class AlexNet(nn.Module):
+    """11x11, pool, 5x5, pool, three 3x3, pool, then three fully connected layers.
+
+    Shape: (N, in_channels, H, W) -> (N, num_classes)
+    """
+
+    def __init__(self, num_classes: int, in_channels: int, dropout: float) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(in_channels, 64, kernel_size=11, stride=4, padding=2),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(kernel_size=3, stride=2),
+            nn.Conv2d(64, 192, kernel_size=5, padding=2),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(kernel_size=3, stride=2),
+            nn.Conv2d(192, 384, kernel_size=3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(384, 256, kernel_size=3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(256, 256, kernel_size=3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(kernel_size=3, stride=2),
+        )
+        self.avgpool = nn.AdaptiveAvgPool2d((6, 6))
+        self.flatten = nn.Flatten()
+        self.classifier = _classifier(num_classes, dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the class scores."""
+        return self.classifier(self.flatten(self.avgpool(self.features(x))))
+
+
+class AlexNet2012(nn.Module):
+    """The same recipe at full width, with response normalisation before the first two pools.
+
+    With `groups=2` the second, fourth and fifth convolution see only their own tower's half of
+    the maps, as on the paper's two GPUs; the third sees all.
+
+    Shape: (N, in_channels, 227, 227) -> (N, num_classes)
+    """
+
+    def __init__(
+        self, num_classes: int, in_channels: int, groups: int, normalization: bool, dropout: float
+    ) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(in_channels, 96, kernel_size=11, stride=4),
+            nn.ReLU(inplace=True),
+            *([local_response_norm()] if normalization else []),
+            nn.MaxPool2d(kernel_size=3, stride=2),
+            nn.Conv2d(96, 256, kernel_size=5, padding=2, groups=groups),
+            nn.ReLU(inplace=True),
+            *([local_response_norm()] if normalization else []),
+            nn.MaxPool2d(kernel_size=3, stride=2),
+            nn.Conv2d(256, 384, kernel_size=3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(384, 384, kernel_size=3, padding=1, groups=groups),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(384, 256, kernel_size=3, padding=1, groups=groups),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(kernel_size=3, stride=2),
+        )
+        self.flatten = nn.Flatten()
+        self.classifier = _classifier(num_classes, dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the class scores."""
+        return self.classifier(self.flatten(self.features(x)))
+
+
+krizhevsky_2012 = register_model(
+    family="AlexNet",
+    year=2012,
+    paper="Krizhevsky, Sutskever, Hinton: ImageNet Classification with Deep Convolutional "
+    "Neural Networks, NeurIPS 2012",
+    input_shape=(1, 3, 227, 227),
+    min_size=(227, 227),
+)
+krizhevsky_2014 = register_model(
+    family="AlexNet",
+    year=2014,
+    paper="Krizhevsky: One weird trick for parallelizing convolutional neural networks, "
+    "arXiv:1404.5997",
+    min_size=(63, 63),
+)
+
+
+@krizhevsky_2014
+def alexnet(
+    num_classes: NumClasses = 1000, in_channels: InChannels = 3, dropout: Dropout = 0.5
+) -> AlexNet:
+    """AlexNet (one tower)."""
+    return AlexNet(num_classes, in_channels, dropout)
+
+
+@krizhevsky_2012
+def alexnet_paper(
+    num_classes: NumClasses = 1000,
+    in_channels: InChannels = 3,
+    normalization: bool = True,
+    dropout: Dropout = 0.5,
+) -> AlexNet2012:
+    """AlexNet (the paper's two towers)."""
+    return AlexNet2012(num_classes, in_channels, 2, normalization, dropout)
+
+
+@krizhevsky_2012
+def alexnet_full(
+    num_classes: NumClasses = 1000,
+    in_channels: InChannels = 3,
+    normalization: bool = True,
+    dropout: Dropout = 0.5,
+) -> AlexNet2012:
+    """AlexNet (one tower, full width)."""
+    return AlexNet2012(num_classes, in_channels, 1, normalization, dropout)

@@ -1,0 +1,220 @@
+"""VGG: nothing but 3x3 convolutions, and more of them.
+
+Very Deep Convolutional Networks for Large-Scale Image Recognition, Simonyan, Zisserman, ICLR
+2015, arXiv:1409.1556. Departs from the paper as torchvision does: an adaptive pooling before
+the classifier admits any input from 32x32, and the `_bn` variants put batch normalisation,
+which came later, after every convolution.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from torch import Tensor, nn
+
+from explorer.models._layers import local_response_norm
+from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, register_model
+
+Depths = Annotated[tuple[int, ...], Bounds(1, 8)]
+
+WIDTHS = (64, 128, 256, 512, 512)
+# Convolutions before each pooling, by the column letters of Table 1.
+COLUMNS = {
+    "A": (1, 1, 2, 2, 2),
+    "B": (2, 2, 2, 2, 2),
+    "C": (2, 2, 3, 3, 3),
+    "D": (2, 2, 3, 3, 3),
+    "E": (2, 2, 4, 4, 4),
+}
+
+
+def _features(
+    depths: tuple[int, ...],
+    in_channels: int,
+    *,
+    batch_norm: bool = False,
+    response_norm: bool = False,
+    one_by_one: bool = False,
+) -> nn.Sequential:
+    """Five times: some 3x3 (BN) ReLU, then a 2x2 pooling that halves the map.
+
+    Args:
+        depths: convolutions in each of the five stages.
+        in_channels: channels of the image.
+        batch_norm: a batch normalisation after every convolution.
+        response_norm: AlexNet's normalisation after the first convolution (column A-LRN).
+        one_by_one: the third convolution of a stage is 1x1 (column C).
+
+    Shape: (N, in_channels, H, W) -> (N, 512, H / 32, W / 32)
+    """
+    layers: list[nn.Module] = []
+    for depth, width in zip(depths, WIDTHS, strict=True):
+        for position in range(depth):
+            size = 1 if one_by_one and position == 2 else 3
+            layers.append(nn.Conv2d(in_channels, width, kernel_size=size, padding=size // 2))
+            if batch_norm:
+                layers.append(nn.BatchNorm2d(width))
+            layers.append(nn.ReLU(inplace=True))
+            if response_norm and len(layers) == 2:
+                layers.append(local_response_norm())
+            in_channels = width
+        layers.append(nn.MaxPool2d(kernel_size=2, stride=2))
+    return nn.Sequential(*layers)
+
+
+class VGG(nn.Module):
+    """Convolutional features, pooled to 7x7, then three fully connected layers.
+
+    Shape: (N, in_channels, H, W) -> (N, num_classes)
+    """
+
+    def __init__(self, features: nn.Sequential, num_classes: int, dropout: float) -> None:
+        super().__init__()
+        self.features = features
+        self.avgpool = nn.AdaptiveAvgPool2d((7, 7))
+        self.flatten = nn.Flatten()
+        self.classifier = nn.Sequential(
+            nn.Linear(512 * 7 * 7, 4096),
+            nn.ReLU(inplace=True),
+            nn.Dropout(dropout),
+            nn.Linear(4096, 4096),
+            nn.ReLU(inplace=True),
+            nn.Dropout(dropout),
+            nn.Linear(4096, num_classes),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the class scores."""
+        return self.classifier(self.flatten(self.avgpool(self.features(x))))
+
+
+simonyan_2014 = register_model(
+    family="VGG",
+    year=2014,
+    paper="Simonyan, Zisserman: Very Deep Convolutional Networks for Large-Scale Image "
+    "Recognition, ICLR 2015, arXiv:1409.1556",
+    min_size=(32, 32),
+)
+
+
+@simonyan_2014
+def vgg11(
+    num_classes: NumClasses = 1000,
+    in_channels: InChannels = 3,
+    depths: Depths = COLUMNS["A"],
+    dropout: Dropout = 0.5,
+) -> VGG:
+    """VGG-11 (A)."""
+    return VGG(_features(depths, in_channels), num_classes, dropout)
+
+
+@simonyan_2014
+def vgg11_lrn(
+    num_classes: NumClasses = 1000,
+    in_channels: InChannels = 3,
+    depths: Depths = COLUMNS["A"],
+    dropout: Dropout = 0.5,
+) -> VGG:
+    """VGG-11 with response normalisation (A-LRN)."""
+    return VGG(_features(depths, in_channels, response_norm=True), num_classes, dropout)
+
+
+@simonyan_2014
+def vgg11_bn(
+    num_classes: NumClasses = 1000,
+    in_channels: InChannels = 3,
+    depths: Depths = COLUMNS["A"],
+    dropout: Dropout = 0.5,
+) -> VGG:
+    """VGG-11 with batch normalisation."""
+    return VGG(_features(depths, in_channels, batch_norm=True), num_classes, dropout)
+
+
+@simonyan_2014
+def vgg13(
+    num_classes: NumClasses = 1000,
+    in_channels: InChannels = 3,
+    depths: Depths = COLUMNS["B"],
+    dropout: Dropout = 0.5,
+) -> VGG:
+    """VGG-13 (B)."""
+    return VGG(_features(depths, in_channels), num_classes, dropout)
+
+
+@simonyan_2014
+def vgg13_bn(
+    num_classes: NumClasses = 1000,
+    in_channels: InChannels = 3,
+    depths: Depths = COLUMNS["B"],
+    dropout: Dropout = 0.5,
+) -> VGG:
+    """VGG-13 with batch normalisation."""
+    return VGG(_features(depths, in_channels, batch_norm=True), num_classes, dropout)
+
+
+@simonyan_2014
+def vgg16_c(
+    num_classes: NumClasses = 1000,
+    in_channels: InChannels = 3,
+    depths: Depths = COLUMNS["C"],
+    dropout: Dropout = 0.5,
+) -> VGG:
+    """VGG-16 with 1x1 convolutions (C)."""
+    return VGG(_features(depths, in_channels, one_by_one=True), num_classes, dropout)
+
+
+@simonyan_2014
+def vgg16_c_bn(
+    num_classes: NumClasses = 1000,
+    in_channels: InChannels = 3,
+    depths: Depths = COLUMNS["C"],
+    dropout: Dropout = 0.5,
+) -> VGG:
+    """VGG-16 with 1x1 convolutions (C) and batch normalisation."""
+    return VGG(
+        _features(depths, in_channels, one_by_one=True, batch_norm=True), num_classes, dropout
+    )
+
+
+@simonyan_2014
+def vgg16(
+    num_classes: NumClasses = 1000,
+    in_channels: InChannels = 3,
+    depths: Depths = COLUMNS["D"],
+    dropout: Dropout = 0.5,
+) -> VGG:
+    """VGG-16 (D)."""
+    return VGG(_features(depths, in_channels), num_classes, dropout)
+
+
+@simonyan_2014
+def vgg16_bn(
+    num_classes: NumClasses = 1000,
+    in_channels: InChannels = 3,
+    depths: Depths = COLUMNS["D"],
+    dropout: Dropout = 0.5,
+) -> VGG:
+    """VGG-16 with batch normalisation."""
+    return VGG(_features(depths, in_channels, batch_norm=True), num_classes, dropout)
+
+
+@simonyan_2014
+def vgg19(
+    num_classes: NumClasses = 1000,
+    in_channels: InChannels = 3,
+    depths: Depths = COLUMNS["E"],
+    dropout: Dropout = 0.5,
+) -> VGG:
+    """VGG-19 (E)."""
+    return VGG(_features(depths, in_channels), num_classes, dropout)
+
+
+@simonyan_2014
+def vgg19_bn(
+    num_classes: NumClasses = 1000,
+    in_channels: InChannels = 3,
+    depths: Depths = COLUMNS["E"],
+    dropout: Dropout = 0.5,
+) -> VGG:
+    """VGG-19 with batch normalisation."""
+    return VGG(_features(depths, in_channels, batch_norm=True), num_classes, dropout)
