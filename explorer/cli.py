@@ -1,0 +1,269 @@
+"""What is registered, and what one forward pass of a model costs, layer by layer.
+
+    python -m explorer list --family ResNet
+    python -m explorer trace resnet50 --input 3x256x128 --format csv
+
+It asks the same functions as the app and prints the same numbers. What the user can cause is one
+sentence on stderr and exit code 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from explorer.analysis.layers import layers_frame, to_csv, to_json, to_markdown
+from explorer.analysis.totals import Convention, totals
+from explorer.analysis.units import count, memory, percent, shape_text
+from explorer.errors import ExplorerError, OptionError, TraceError
+from explorer.models import get_spec, list_models
+from explorer.trace import trace_model
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from explorer.models import ModelSpec, Option
+    from explorer.models._registry import OptionValue
+    from explorer.trace.records import Trace
+
+USER_ERROR = 2
+"""Exit code of a request that cannot be carried out."""
+INTERRUPTED, READER_GONE = 130, 141
+"""What a shell reports for a program that SIGINT or SIGPIPE has ended."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Argparse that says what is wrong in one sentence, without repeating the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USER_ERROR, f"{self.prog}: {message} (try {self.prog} --help)\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Args:
+        argv: the arguments; those of the process if None.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+        sys.stdout.flush()
+    except ExplorerError as error:
+        sys.stdout.flush()
+        print(error, file=sys.stderr)
+        return USER_ERROR
+    except BrokenPipeError:
+        # Whoever read our output (head, a pager) has enough. Python would complain at exit, when
+        # it flushes what is left, so that goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m explorer", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    listing = commands.add_parser("list", help="list the registered models")
+    listing.add_argument("--family", help="only this family, such as ResNet")
+    listing.set_defaults(run=_list)
+
+    trace = commands.add_parser(
+        "trace",
+        help="trace one forward pass of a model",
+        description="Trace one forward pass of a model and print its totals and its layers.",
+    )
+    trace.add_argument("model", help="a registered name, such as resnet50")
+    trace.add_argument(
+        "--input", type=_shape, metavar="CxHxW", help="input shape; the model's native one if left"
+    )
+    trace.add_argument("--batch", type=_positive, default=1, help="images per pass (default 1)")
+    trace.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the model, such as num_classes=10; may be repeated",
+    )
+    trace.add_argument("--mode", choices=("eval", "train"), default="eval")
+    trace.add_argument(
+        "--depth", type=_natural, metavar="D", help="fold modules deeper than this into one row"
+    )
+    trace.add_argument("--format", choices=("table", "csv", "md", "json"), default="table")
+    costs = trace.add_argument_group("what the cost column counts (default: MACs alone)")
+    costs.add_argument("--flops", action="store_true", help="FLOPs; one MAC is two FLOPs")
+    costs.add_argument("--bias", action="store_true", help="include additions of a bias")
+    costs.add_argument("--normalization", action="store_true", help="include normalization")
+    costs.add_argument(
+        "--elementwise", action="store_true", help="include activations, additions and the like"
+    )
+    costs.add_argument("--pooling", action="store_true", help="include pooling")
+    trace.set_defaults(run=_trace)
+    return parser
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    sizes = re.split(r"[x×,]", text.lower())
+    if not all(re.fullmatch("[1-9][0-9]*", size) for size in sizes):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a shape such as 3x224x224")
+    return tuple(map(int, sizes))
+
+
+def _natural(text: str) -> int:
+    if not re.fullmatch("[0-9]+", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not _natural(text):
+        raise argparse.ArgumentTypeError("it should be at least 1")
+    return int(text)
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    """Print the registered models, one a line."""
+    names = list_models(arguments.family)
+    if not names:
+        raise OptionError(_no_such_family(arguments.family), "family")
+    header = ("Name", "Title", "Family", "Year", "Input", "Smallest")
+    print(_text_table(header, [_model_row(get_spec(name)) for name in names]))
+
+
+def _model_row(spec: ModelSpec) -> tuple[str, ...]:
+    # Sizes as --input takes them.
+    native, smallest = ("x".join(map(str, size)) for size in (spec.input_shape[1:], spec.min_size))
+    return (spec.name, spec.title, spec.family, str(spec.year), native, smallest)
+
+
+def _no_such_family(family: str) -> str:
+    families = list(dict.fromkeys(get_spec(name).family for name in list_models()))
+    nearest = difflib.get_close_matches(family, families, n=1, cutoff=0.4)
+    hint = f"did you mean {nearest[0]}?" if nearest else f"there are {', '.join(families)}."
+    return f"There is no family called {family!r}: {hint}"
+
+
+def _trace(arguments: argparse.Namespace) -> None:
+    """Trace a model and print it in the chosen format."""
+    spec = get_spec(arguments.model)
+    native = spec.input_shape[1:]
+    shape = (arguments.batch, *(arguments.input or native))
+    options = dict(_option(spec, text) for text in arguments.option)
+    if "in_channels" in spec.options:  # as in the app, the model follows the input
+        options.setdefault("in_channels", shape[1])
+    try:
+        trace = trace_model(spec.name, shape, mode=arguments.mode, options=options)
+    except TraceError as error:
+        # A person sees how far the pass came; a program gets no half table to mistake for a whole.
+        if error.partial and arguments.format == "table":
+            print("Traced as far as the pass came:\n")
+            print(
+                _layer_table(layers_frame(error.partial, arguments.depth, _convention(arguments)))
+            )
+        raise
+    print(_rendered(trace, arguments))
+
+
+def _option(spec: ModelSpec, text: str) -> tuple[str, OptionValue]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise OptionError(f"--option takes NAME=VALUE, not {text!r}.", name)
+    known = spec.options.get(name)
+    return name, _value(known, value) if known else value
+
+
+def _value(option: Option, text: str) -> OptionValue:
+    """The value that a text spells, or the text itself for the option's own check to refuse."""
+    try:
+        match option.kind:
+            case "int":
+                return int(text)
+            case "float":
+                return float(text)
+            case "ints":
+                return tuple(int(part) for part in text.split(","))
+            case "bool":
+                return {"true": True, "false": False}[text.lower()]
+            case "choice":
+                return {str(choice): choice for choice in option.choices}[text]
+    except (KeyError, ValueError):
+        return text
+
+
+def _convention(arguments: argparse.Namespace) -> Convention:
+    return Convention(
+        bias=arguments.bias,
+        normalization=arguments.normalization,
+        elementwise=arguments.elementwise,
+        pooling=arguments.pooling,
+        unit="FLOPs" if arguments.flops else "MACs",
+    )
+
+
+def _rendered(trace: Trace, arguments: argparse.Namespace) -> str:
+    convention, depth = _convention(arguments), arguments.depth
+    if arguments.format == "json":
+        return to_json(trace, depth, convention)
+    frame = layers_frame(trace, depth, convention)
+    if arguments.format == "csv":
+        return to_csv(frame).rstrip("\n")
+    if arguments.format == "md":
+        return to_markdown(frame).rstrip("\n")
+    return f"{_head(trace, convention)}\n\n{_layer_table(frame)}"
+
+
+def _head(trace: Trace, convention: Convention) -> str:
+    total = totals(trace, convention)
+    rows = {
+        "Model": trace.model,
+        "Input": _shapes_text(trace.input_shape),
+        "Output": _shapes_text(total.output_shape),
+        "Parameters": count(total.params),
+        convention.unit: count(total.cost),
+        "Activations": memory(total.activation_bytes),
+        "Depth": count(total.depth),
+    }
+    lines = [f"{label:<13}{text}" for label, text in rows.items()]
+    return "\n".join([*lines, convention.statement(trace)])
+
+
+def _shapes_text(shapes: tuple[Any, ...]) -> str:
+    """One shape, or several of a model with several outputs."""
+    several = bool(shapes) and isinstance(shapes[0], tuple)
+    return ", ".join(shape_text(shape, batch=True) for shape in (shapes if several else [shapes]))
+
+
+def _layer_table(frame: pd.DataFrame) -> str:
+    columns = {name: [_cell(name, value) for value in frame[name]] for name in frame.columns}
+    return _text_table(list(columns), list(zip(*columns.values(), strict=True)))
+
+
+def _cell(column: str, value: str | float) -> str:
+    if isinstance(value, str):
+        return value
+    if column.lower().endswith("share"):
+        return percent(value)
+    return f"{value:,.3f}" if type(value) is float else count(int(value))
+
+
+def _text_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Columns as wide as their content; those whose every cell is a number stand to the right."""
+    lines = [header, *rows]
+    columns = list(zip(*lines, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    right = [all(re.fullmatch(r"<?[\d,.]+%?", cell) for cell in column[1:]) for column in columns]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if numeric else cell.ljust(width)
+            for cell, width, numeric in zip(line, widths, right, strict=True)
+        ).rstrip()
+        for line in lines
+    )

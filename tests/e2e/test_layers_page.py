@@ -1,0 +1,203 @@
+"""The main job in a browser: pick an architecture and a size, read its layers, share the view."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from explorer import trace_model
+from explorer.analysis import layers_frame, to_csv, to_json, to_markdown
+
+REQUEST_MILLISECONDS = 120_000
+"""How long work in the background may take on a busy machine."""
+
+
+def metric(app, label: str) -> Locator:
+    """The head's figure with this label."""
+    return app.page.get_by_test_id("stMetric").filter(has_text=label)
+
+
+def address(app) -> str:
+    """Path and query of the page shown."""
+    parts = urlsplit(app.page.url)
+    return f"{parts.path}?{parts.query}"
+
+
+def test_the_first_screen_shows_a_model_with_its_numbers(app, server) -> None:
+    app.goto(server)
+    trace = trace_model("resnet50", (1, 3, 224, 224))
+    expect(app.page.get_by_role("heading", name="ResNet-50")).to_be_visible()
+    expect(metric(app, "Parameters")).to_contain_text(f"{trace.params:,}")
+    expect(metric(app, "MACs")).to_contain_text(f"{trace.macs:,}")
+
+
+def test_a_newcomer_picks_resnet_50_at_256_by_128(app, server) -> None:
+    app.goto(server, "/?model=lenet5")
+    app.choose("model", "ResNet-50")
+    app.choose("preset", "256 × 128")
+    trace = trace_model("resnet50", (1, 3, 256, 128))
+    expect(metric(app, "Parameters")).to_contain_text(f"{trace.params:,}")
+    expect(metric(app, "MACs")).to_contain_text(f"{trace.macs:,}")
+    expect(metric(app, "Depth")).to_contain_text("50")
+    assert "input=3x256x128" in app.page.url
+
+
+def test_a_newcomer_picks_densenet_121_at_224(app, server) -> None:
+    app.goto(server)
+    app.choose("model", "DenseNet-121")
+    trace = trace_model("densenet121", (1, 3, 224, 224))
+    expect(metric(app, "Parameters")).to_contain_text(f"{trace.params:,}")
+    expect(metric(app, "MACs")).to_contain_text(f"{trace.macs:,}")
+    expect(metric(app, "Depth")).to_contain_text("121")
+
+
+def test_a_size_is_typed_by_hand(app, server) -> None:
+    app.goto(server)
+    app.fill("height", "200")
+    app.fill("width", "120")
+    trace = trace_model("resnet50", (1, 3, 200, 120))
+    expect(metric(app, "MACs")).to_contain_text(f"{trace.macs:,}")
+
+
+@pytest.mark.parametrize(
+    ("model", "size", "layer", "works"),
+    [
+        # 32 -> 7 -> 3 -> 1 before the last 3x3 window; 63 is the first size that leaves it 3.
+        ("alexnet", 32, "features.12", 63),
+        # 64 -> 14 -> 6 -> 2; its classifier takes the 6x6 map of 227 alone.
+        ("alexnet_paper", 64, "features.14", 227),
+    ],
+)
+def test_a_size_too_small_gives_a_sentence_the_partial_trace_and_a_way_out(
+    app, server, model: str, size: int, layer: str, works: int
+) -> None:
+    app.goto(server, f"/?model={model}&input=3x{size}x{size}")
+    alert = app.page.get_by_role("alert")
+    expect(alert).to_contain_text("3x3 window does not fit")
+    expect(alert).to_contain_text(layer)
+    expect(app.widget("layer_table")).to_be_visible()
+    app.act(app.widget("suggestion").get_by_role("button").click)
+    expect(alert).to_have_count(0)
+    assert f"input=3x{works}x{works}" in app.page.url
+    trace = trace_model(model, (1, 3, works, works))
+    expect(metric(app, "MACs")).to_contain_text(f"{trace.macs:,}")
+
+
+def test_flops_are_twice_the_macs_and_say_so(app, server) -> None:
+    app.goto(server)
+    app.act(app.widget("unit").get_by_text("FLOPs").click)
+    trace = trace_model("resnet50", (1, 3, 224, 224))
+    expect(metric(app, "FLOPs")).to_contain_text(f"{2 * trace.macs:,}")
+    expect(app.page.get_by_text("two for each multiply-accumulate")).to_be_visible()
+
+
+def test_a_click_on_a_row_opens_the_layer_s_receipt(app, server) -> None:
+    app.goto(server)
+    app.click_row("layer_table", 0)
+    inspector = app.widget("inspector")
+    expect(inspector).to_contain_text("conv1")
+    expect(inspector).to_contain_text("floor((224 + 2*3 - 7) / 2) + 1 = 112")
+    expect(inspector).to_contain_text("64*3*7*7 = 9,408")
+    expect(inspector).to_contain_text("64*3*7*7 * 112*112 = 118,013,952")
+    assert "layer=conv1" in app.page.url
+    app.act(app.widget("clear").get_by_role("button").click)
+    assert "layer=" not in app.page.url
+
+
+def test_a_link_shows_the_same_view_on_a_server_that_nobody_has_visited(
+    app, server, cold_server
+) -> None:
+    app.goto(server)
+    app.choose("model", "ResNet-18")
+    app.choose("preset", "256 × 128")
+    app.act(app.widget("unit").get_by_text("FLOPs").click)
+    app.click_row("layer_table", 4)
+    shown = app.page.get_by_test_id("stMain").inner_text()
+    app.goto(cold_server, address(app))
+    assert app.page.get_by_test_id("stMain").inner_text() == shown
+
+
+def test_a_link_to_an_unknown_model_says_so_and_suggests_the_nearest(app, server) -> None:
+    app.goto(server, "/?model=resnet05")
+    expect(app.page.get_by_role("alert")).to_contain_text("did you mean resnet50")
+    expect(metric(app, "Parameters")).to_be_visible()
+
+
+def test_the_browser_s_back_button_goes_back_to_the_view_before(app, server) -> None:
+    app.goto(server)
+    app.choose("model", "VGG-16 (D)")
+    expect(app.page.get_by_role("heading", name="VGG-16")).to_be_visible()
+    app.act(app.page.go_back)
+    expect(app.page.get_by_role("heading", name="ResNet-50")).to_be_visible()
+
+
+def test_the_layer_table_can_be_downloaded_in_three_formats(app, server, tmp_path: Path) -> None:
+    app.goto(server, "/?model=resnet18&input=3x256x128")
+    trace = trace_model("resnet18", (1, 3, 256, 128))
+    frame = layers_frame(trace)
+    app.page.get_by_test_id("stPopoverButton").filter(has_text="Download").click()
+    texts = {}
+    for form in ("csv", "md", "json"):
+        with app.page.expect_download() as download:
+            app.widget(f"download_{form}").get_by_role("button").click()
+        path = tmp_path / download.value.suggested_filename
+        assert path.suffix == f".{form}"
+        download.value.save_as(path)
+        texts[form] = path.read_text(encoding="utf-8")
+    assert texts["csv"] == to_csv(frame)
+    assert texts["md"] == to_markdown(frame)
+    assert json.loads(texts["json"]) == json.loads(to_json(trace))
+
+
+def _open_tab(app, name: str) -> Locator:
+    """Open a tab and return its panel."""
+    app.act(app.page.get_by_role("tab", name=name).click)
+    return app.page.get_by_role("tabpanel", name=name)
+
+
+def test_the_blocks_of_the_dataflow_are_drawn_and_select_their_layers(app, server) -> None:
+    app.goto(server)
+    panel = _open_tab(app, "Blocks")
+    expect(panel.get_by_test_id("stImage").locator("img, svg").first).to_be_visible()
+    app.click_row("blocks", 1)
+    assert "layer=layer1" in app.page.url
+    expect(app.widget("inspector")).to_contain_text("layer1")
+
+
+def test_a_click_on_a_bar_selects_its_layer(app, server) -> None:
+    app.goto(server, "/?model=lenet5&tab=charts")
+    bar = app.page.locator(".js-plotly-plot .bars .point path").first
+    app.act(lambda: bar.click(force=True))  # forced: Plotly puts a layer of its own on top
+    assert "layer=c1" in app.page.url
+    expect(app.widget("inspector")).to_contain_text("6*1*5*5 * 28*28 = 117,600")
+
+
+def test_the_source_is_the_file_that_the_model_is_built_from(app, server) -> None:
+    app.goto(server, "/?model=lenet5&input=1x32x32&num_classes=7")
+    panel = _open_tab(app, "Source")
+    expect(panel).to_contain_text("class LeNet5(nn.Module)")
+    expect(panel).to_contain_text("trace_model('lenet5', (1, 1, 32, 32), options={'num_classes'")
+
+
+def test_latency_is_measured_on_request_with_its_environment(app, server) -> None:
+    app.goto(server, "/?model=lenet5&tab=latency")
+    app.act(app.widget("measure").get_by_role("button").click)
+    metrics = app.widget("latency_metrics")
+    expect(metrics).to_contain_text(" ms", timeout=REQUEST_MILLISECONDS)
+    expect(metrics).to_contain_text(" /s")
+    app.settle()
+    expect(app.page.get_by_text("Measured here: lenet5 at 1 × 32 × 32, batch of 1")).to_be_visible()
+
+
+def test_other_counters_are_asked_on_request_and_their_gaps_explained(app, server) -> None:
+    app.goto(server, "/?model=resnet18&input=3x64x64&tab=check")
+    app.act(app.widget("check").get_by_role("button").click)
+    panel = app.page.get_by_role("tabpanel", name="Cross-check")
+    for counter in ("torchinfo", "thop", "FlopCounterMode"):
+        reasons = panel.get_by_test_id("stMarkdown").filter(has_text=f"{counter}.")
+        expect(reasons.last).to_be_visible(timeout=REQUEST_MILLISECONDS)
+    expect(panel).to_contain_text("BatchNorm")

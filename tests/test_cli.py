@@ -1,0 +1,211 @@
+"""The command line prints the app's numbers, and one sentence where it cannot."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from explorer import cli, get_spec, list_models, trace_model
+from explorer.analysis import Convention, layers_frame, totals
+from explorer.analysis.layers import to_csv, to_json, to_markdown
+
+ROOT = Path(__file__).parents[1]
+
+
+class Ran(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]):
+    """Run a command line as a shell would, in this process."""
+
+    def run(line: str) -> Ran:
+        try:
+            code = cli.main(line.split())
+        except SystemExit as stopped:  # argparse's own way out
+            code = int(str(stopped.code))
+        captured = capsys.readouterr()
+        return Ran(code, captured.out, captured.err)
+
+    return run
+
+
+def test_list_names_every_model_in_order(run) -> None:
+    code, out, err = run("list")
+    assert (code, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()[1:]] == list_models()
+
+
+def test_list_of_a_family_names_that_family_only(run) -> None:
+    names = [line.split()[0] for line in run("list --family VGG").out.splitlines()[1:]]
+    assert names == list_models(family="VGG")
+
+
+def test_list_shows_sizes_as_trace_takes_them(run) -> None:
+    line = run("list --family LeNet").out.splitlines()[1]
+    native, _smallest = line.split()[-2:]
+    assert get_spec("lenet5").input_shape == (1, 1, 32, 32)
+    assert run(f"trace lenet5 --input {native}").out == run("trace lenet5").out
+
+
+def test_trace_prints_the_totals_of_the_api(run) -> None:
+    trace = trace_model("resnet18", (4, 3, 256, 128))
+    total = totals(trace, Convention())
+    out = run("trace resnet18 --input 3x256x128 --batch 4").out
+    assert re.search(rf"^Parameters +{total.params:,}$", out, re.MULTILINE)
+    assert re.search(rf"^MACs +{trace.macs:,}$", out, re.MULTILINE)
+    assert re.search(r"^Output +4 × 1000$", out, re.MULTILINE)
+    assert Convention().statement(trace) in out
+
+
+@pytest.mark.parametrize("depth", [None, 0, 1, 2])
+def test_every_format_is_the_one_of_the_app(run, depth: int | None) -> None:
+    trace = trace_model("densenet121", (1, 3, 224, 224))
+    frame = layers_frame(trace, depth, Convention())
+    fold = "" if depth is None else f"--depth {depth}"
+    assert run(f"trace densenet121 {fold} --format csv").out.strip() == to_csv(frame).strip()
+    assert run(f"trace densenet121 {fold} --format md").out.strip() == to_markdown(frame).strip()
+    assert json.loads(run(f"trace densenet121 {fold} --format json").out) == json.loads(
+        to_json(trace, depth, Convention())
+    )
+
+
+def test_the_rows_add_up_to_the_totals(run) -> None:
+    rows = list(csv.DictReader(io.StringIO(run("trace vgg16 --format csv").out)))
+    trace = trace_model("vgg16", (1, 3, 224, 224))
+    assert sum(int(row["Params"]) for row in rows) == trace.params
+    assert sum(int(row["MACs"]) for row in rows) == trace.macs
+
+
+@pytest.mark.parametrize(
+    ("switches", "convention"),
+    [
+        ("--flops", Convention(unit="FLOPs")),
+        ("--bias", Convention(bias=True)),
+        ("--normalization", Convention(normalization=True)),
+        ("--elementwise", Convention(elementwise=True)),
+        ("--pooling", Convention(pooling=True)),
+        ("--flops --bias --pooling", Convention(bias=True, pooling=True, unit="FLOPs")),
+    ],
+)
+def test_each_switch_changes_what_is_counted(run, switches: str, convention: Convention) -> None:
+    trace = trace_model("vgg11_bn", (1, 3, 64, 64))
+    total = totals(trace, convention).cost
+    assert total != trace.macs
+    out = run(f"trace vgg11_bn --input 3x64x64 {switches}").out
+    assert re.search(rf"^{convention.unit} +{total:,}$", out, re.MULTILINE)
+    assert convention.statement(trace) in out
+
+
+@pytest.mark.parametrize(
+    ("line", "options"),
+    [
+        ("--option num_classes=10", {"num_classes": 10}),
+        ("--option shortcut=none", {"shortcut": "none"}),
+        ("--option depths=2,2,2,2", {"depths": (2, 2, 2, 2)}),
+        ("--option num_classes=10 --option in_channels=3", {"num_classes": 10}),
+    ],
+)
+def test_an_option_reaches_the_model(run, line: str, options: dict[str, object]) -> None:
+    trace = trace_model("resnet50", (1, 3, 224, 224), options=options)
+    assert trace.params != trace_model("resnet50", (1, 3, 224, 224)).params
+    shown = json.loads(run(f"trace resnet50 {line} --format json").out)
+    assert shown["totals"]["params"] == trace.params
+
+
+def test_the_model_takes_as_many_channels_as_the_input_has(run) -> None:
+    gray = trace_model("resnet18", (1, 1, 64, 64), options={"in_channels": 1})
+    shown = json.loads(run("trace resnet18 --input 1x64x64 --format json").out)
+    assert shown["totals"]["params"] == gray.params
+    code, _, err = run("trace resnet18 --input 1x64x64 --option in_channels=3")
+    assert code == 2
+    assert "takes 3 channels and gets 1" in err
+
+
+def test_train_mode_reaches_the_trace(run) -> None:
+    shown = json.loads(run("trace lenet5 --mode train --format json").out)
+    assert shown["mode"] == "train"
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("trace resnet99", r"no model called 'resnet99': did you mean resnet"),
+        ("trace resnet50 --option depth=3", r"has no option 'depth'; it has .*num_classes"),
+        ("trace resnet50 --option num_classes=0", r"num_classes=0 should be an integer from 1"),
+        ("trace resnet50 --option num_classes=ten", r"num_classes='ten' should be an integer"),
+        ("trace resnet50 --option depths=3,4", r"depths=\(3, 4\) should be 4 integers"),
+        ("trace resnet50 --option shortcut=maybe", r"shortcut='maybe' should be one of"),
+        ("trace resnet50 --option num_classes", r"takes NAME=VALUE, not 'num_classes'"),
+        ("trace resnet50 --input 3x0x224", r"'3x0x224' is not a shape such as 3x224x224"),
+        ("trace resnet50 --input big", r"'big' is not a shape such as 3x224x224"),
+        ("trace resnet50 --input 3x9999999999x9999999999", r"resnet50|[Ii]nput"),
+        ("trace resnet50 --batch 0", r"at least 1"),
+        ("trace resnet50 --batch many", r"'many' is not a whole number"),
+        ("trace resnet50 --depth -1", r"'-1' is not a whole number|expected one argument"),
+        ("trace resnet50 --format xml", r"invalid choice: 'xml'"),
+        ("trace", r"required: model"),
+        ("list --family ResNot", r"no family called 'ResNot': did you mean ResNet\?"),
+        ("list --family zzz", r"no family called 'zzz': there are LeNet, AlexNet"),
+        ("draw", r"invalid choice: 'draw'"),
+        ("", r"required: command"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(run, line: str, sentence: str) -> None:
+    code, out, err = run(line)
+    assert code == 2
+    assert out == ""
+    assert err.count("\n") == 1
+    assert re.search(sentence, err)
+
+
+def test_an_input_too_small_prints_the_partial_table_and_the_sentence(run) -> None:
+    code, out, err = run("trace alexnet --input 3x32x32")
+    assert code == 2
+    assert out.startswith("Traced as far as the pass came:\n")
+    # conv1 at 32x32: floor((32 + 2*2 - 11) / 4) + 1 = 7
+    assert re.search(r"^features\.0 .* 64 × 7 × 7 ", out, re.MULTILINE)
+    assert "classifier" not in out
+    assert err.count("\n") == 1
+    assert "features.12" in err
+    assert "63x63" in err
+
+
+@pytest.mark.parametrize("format_", ["csv", "md", "json"])
+def test_a_program_gets_no_partial_table(run, format_: str) -> None:
+    code, out, err = run(f"trace alexnet --input 3x32x32 --format {format_}")
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+
+
+def test_help_names_every_command(run) -> None:
+    code, out, _ = run("--help")
+    assert code == 0
+    assert "list " in out
+    assert "trace " in out
+
+
+def test_a_reader_that_stops_reading_causes_no_complaint() -> None:
+    command = [sys.executable, "-m", "explorer", "trace", "resnet1202"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline().startswith(b"Model")
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == cli.READER_GONE
