@@ -1,0 +1,5 @@
+"""Pictures of a model, drawn from its trace alone, as SVG."""
+
+from explorer.diagram.block_svg import block_svg, block_title
+
+__all__ = ["block_svg", "block_title"]

@@ -1,0 +1,191 @@
+"""A sheet to draw on: shapes and text in, one accessible SVG document out."""
+
+from __future__ import annotations
+
+from html import escape
+
+from explorer.figures.theme import INK, KIND_COLORS, MUTED_INK, PAPER, tint
+
+Point = tuple[float, float]
+
+FONT = "'Source Sans 3','Source Sans Pro','Source Sans',Helvetica,Arial,'DejaVu Sans',sans-serif"
+ARROW = 7.0
+"""Length of an arrow's head."""
+
+# Advance widths in ems of DejaVu Sans, the widest of the usual fonts: what fits with it fits
+# with all of them.
+_NARROW, _WIDE = frozenset("iljtfr.,:;'|!/()[] "), frozenset("mwMW@%×→·")
+
+
+def text_width(text: str, size: float) -> float:
+    """Width in pixels that a text needs at most."""
+    ems = sum(0.37 if c in _NARROW else 0.9 if c in _WIDE else 0.64 for c in text)
+    return ems * size
+
+
+class Sheet:
+    """Collects SVG elements, and how far they reach.
+
+    Args:
+        dark: draw for a dark page.
+    """
+
+    def __init__(self, *, dark: bool = False) -> None:
+        self.theme = "dark" if dark else "light"
+        self.ink, self.muted = INK[self.theme], MUTED_INK[self.theme]
+        self.paper = PAPER[self.theme]
+        self._behind: list[str] = []
+        self._front: list[str] = []
+        self._low = [float("inf"), float("inf")]
+        self._high = [float("-inf"), float("-inf")]
+
+    @property
+    def corner(self) -> Point:
+        """The upper left corner of all that is drawn so far."""
+        return self._low[0], self._low[1]
+
+    def color(self, kind: str) -> str:
+        """The colour of a layer kind on this page."""
+        return KIND_COLORS[self.theme][kind]
+
+    def reach(self, *points: Point) -> None:
+        """Make the sheet large enough for these points."""
+        for point in points:
+            for axis in (0, 1):
+                self._low[axis] = min(self._low[axis], point[axis])
+                self._high[axis] = max(self._high[axis], point[axis])
+
+    def box(
+        self, x: float, y: float, width: float, height: float, kind: str, *, round_: float = 6,
+        strong: bool = True, ops: tuple[int, ...] = (),
+    ) -> None:  # fmt: skip
+        """A rectangle in the colours of a kind; `ops` marks it for selection."""
+        color = self.color(kind)
+        fill = tint(color, self.theme, 0.2 if strong else 0.1)
+        mark = f' data-ops="{" ".join(map(str, ops))}"' if ops else ""
+        self._front.append(
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
+            f'rx="{round_:g}" fill="{fill}" stroke="{color}" '
+            f'stroke-width="{1.4 if strong else 1:g}"{mark}/>'
+        )
+        self.reach((x, y), (x + width, y + height))
+
+    def circle(self, x: float, y: float, radius: float, kind: str, ops: tuple[int, ...]) -> None:
+        """A round node on the paper."""
+        color = self.color(kind)
+        self._front.append(
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}" fill="{self.paper}" '
+            f'stroke="{color}" stroke-width="1.8" data-ops="{" ".join(map(str, ops))}"/>'
+        )
+        self.reach((x - radius, y - radius), (x + radius, y + radius))
+
+    def dot(self, x: float, y: float) -> None:
+        """Where a line divides."""
+        self._front.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{self.ink}"/>')
+
+    def text(
+        self, x: float, y: float, text: str, size: float = 13, *, anchor: str = "middle",
+        muted: bool = False, bold: bool = False, italic: bool = False,
+    ) -> None:  # fmt: skip
+        """A line of text; y is its middle."""
+        style = ' font-weight="600"' if bold else ""
+        style += ' font-style="italic"' if italic else ""
+        self._front.append(
+            f'<text x="{x:.1f}" y="{y + 0.35 * size:.1f}" font-size="{size:g}" '
+            f'text-anchor="{anchor}" fill="{self.muted if muted else self.ink}"{style}>'
+            f"{escape(text)}</text>"
+        )
+        width = text_width(text, size) * (1.06 if bold else 1)
+        left = x - {"start": 0.0, "middle": 0.5, "end": 1.0}[anchor] * width
+        self.reach((left, y - 0.7 * size), (left + width, y + 0.7 * size))
+
+    def cross(self, x: float, y: float, kind: str, *, turned: bool = False) -> None:
+        """A plus sign, or turned a times sign, drawn so that no font can shift it."""
+        a = 5.5 if not turned else 3.9
+        arms = (
+            f"M{x - a:g} {y:g}H{x + a:g}M{x:g} {y - a:g}V{y + a:g}"
+            if not turned
+            else f"M{x - a:g} {y - a:g}L{x + a:g} {y + a:g}M{x - a:g} {y + a:g}L{x + a:g} {y - a:g}"
+        )
+        self._front.append(
+            f'<path d="{arms}" stroke="{self.color(kind)}" stroke-width="2" '
+            'stroke-linecap="round" fill="none"/>'
+        )
+
+    def line(
+        self, *points: Point, arrow: bool = False, width: float = 1.4, dashed: bool = False,
+        kind: str = "", radius: float = 9,
+    ) -> None:  # fmt: skip
+        """A line with rounded corners through points, behind all boxes.
+
+        Args:
+            *points: each shares an axis with the next.
+            arrow: put a head at the last point.
+            width: in pixels.
+            dashed: something is left out here.
+            kind: draw in this kind's colour instead of ink.
+            radius: of the corners.
+        """
+        color = self.color(kind) if kind else self.ink
+        self.reach(*points)
+        route = list(points)
+        if arrow:
+            tip, before = route[-1], route[-2]
+            length = max(1e-9, abs(tip[0] - before[0]) + abs(tip[1] - before[1]))
+            dx, dy = (tip[0] - before[0]) / length, (tip[1] - before[1]) / length
+            back = (tip[0] - ARROW * dx, tip[1] - ARROW * dy)
+            route[-1] = back
+            wing = 0.55 * ARROW
+            corners = (
+                tip,
+                (back[0] - wing * dy, back[1] + wing * dx),
+                (back[0] + wing * dy, back[1] - wing * dx),
+            )
+            drawn = " ".join(f"{px:.1f},{py:.1f}" for px, py in corners)
+            self._behind.append(f'<polygon points="{drawn}" fill="{color}"/>')
+        dash = ' stroke-dasharray="2 6" stroke-linecap="round"' if dashed else ""
+        self._behind.append(
+            f'<path d="{_rounded(route, radius)}" fill="none" stroke="{color}" '
+            f'stroke-width="{width:g}"{dash}/>'
+        )
+
+    def document(self, title: str, description: str, margin: float = 16) -> str:
+        """The finished SVG.
+
+        Args:
+            title: what the figure shows, in a few words.
+            description: the same as sentences, for those who do not see it.
+            margin: around everything drawn.
+        """
+        left, top = (low - margin for low in self._low)
+        width, height = (
+            high - low + 2 * margin for low, high in zip(self._low, self._high, strict=True)
+        )
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" role="img" '
+            f'viewBox="{left:.1f} {top:.1f} {width:.1f} {height:.1f}" '
+            f'width="{width:.0f}" height="{height:.0f}" font-family="{FONT}">'
+            f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
+            f'<rect x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}" '
+            f'fill="{self.paper}"/>'
+            f"{''.join(self._behind)}{''.join(self._front)}</svg>"
+        )
+
+
+def _rounded(points: list[Point], radius: float) -> str:
+    """Path data of a polyline with its corners rounded."""
+    path = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
+    for before, corner, after in zip(points, points[1:], points[2:], strict=False):
+        first, second = _towards(corner, before, radius), _towards(corner, after, radius)
+        path += (
+            f"L{first[0]:.1f} {first[1]:.1f}"
+            f"Q{corner[0]:.1f} {corner[1]:.1f} {second[0]:.1f} {second[1]:.1f}"
+        )
+    return f"{path}L{points[-1][0]:.1f} {points[-1][1]:.1f}"
+
+
+def _towards(start: Point, end: Point, distance: float) -> Point:
+    """The point so far from `start` towards `end`, at most half of the way."""
+    length = abs(end[0] - start[0]) + abs(end[1] - start[1])
+    share = min(distance, length / 2) / length if length else 0.0
+    return start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1])
