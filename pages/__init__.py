@@ -1,0 +1,1 @@
+"""The pages of the app, one folder a section; `app.py` is their shell."""

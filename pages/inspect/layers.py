@@ -1,0 +1,47 @@
+"""Layers: one architecture at one input size, from its totals down to each formula."""
+
+import streamlit as st
+
+from pages.shared import cache, measurements, panels, sidebar, widgets
+from pages.shared.view import open_view, tabs
+
+choice = sidebar.current()
+view = open_view()
+failure = cache.failure(choice)
+
+main, side = st.columns([3, 1], gap="medium")
+with main:
+    widgets.title(choice)
+    if failure:
+        widgets.failed(choice, failure)
+        if not failure.partial:
+            st.stop()
+    outline = cache.outline(choice, view.convention)
+    numbers = cache.model_totals(choice, view.convention)
+    widgets.metrics(choice, view, numbers)
+    widgets.counting(0 if failure else numbers.unused_params)
+    st.caption(outline.statement + (" Counted up to the layer that fails." if failure else ""))
+
+    opened = tabs()
+    if opened["layers"].open:
+        with opened["layers"]:
+            widgets.stage_table(choice, view)
+            view = widgets.layer_controls(choice, view, outline)
+            widgets.layer_table(choice, view, failure)
+    if opened["blocks"].open:
+        with opened["blocks"]:
+            panels.blocks(choice, view)
+    if opened["charts"].open:
+        with opened["charts"]:
+            panels.charts(choice, view)
+    if opened["latency"].open:
+        with opened["latency"]:
+            measurements.latency(choice)
+    if opened["check"].open:
+        with opened["check"]:
+            measurements.check(choice)
+    if opened["source"].open:
+        with opened["source"]:
+            panels.source(choice)
+with side:
+    widgets.inspector(choice, view, failure)

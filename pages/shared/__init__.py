@@ -1,0 +1,1 @@
+"""What all pages share: the choice and its link, the widgets, and the only caches."""

@@ -1,0 +1,349 @@
+"""The only caches: what a page shows is computed once for all sessions, and kept within bounds.
+
+Keys are small plain values (a `Choice`, a `Convention`). Results are kept pickled, so that the
+garbage collector, which Streamlit runs after every rerun, does not walk them. What the user can
+cause is returned as a value: an exception would not be cached, and an impossible size would be
+traced again at every rerun.
+"""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import pandas as pd
+import streamlit as st
+
+from explorer import get_spec, trace_model
+from explorer.analysis import (
+    Convention,
+    Layer,
+    Receipt,
+    Stage,
+    Totals,
+    layers,
+    layers_frame,
+    locate,
+    receipt,
+    stages,
+    to_csv,
+    to_json,
+    to_markdown,
+    totals,
+)
+from explorer.blocks import Block, find_blocks, fold_blocks, outermost
+from explorer.diagram.block_svg import block_svg, block_title
+from explorer.errors import ExplorerError, InputSizeError, TraceError
+from explorer.figures.cost import cost_bars
+from explorer.figures.modules import module_map
+from explorer.figures.profile import shape_profile
+from explorer.trace.records import Trace, Value
+from pages.shared.choice import DEFAULT_MODEL, Choice
+
+Shape = tuple[int, ...]
+Theme = Literal["light", "dark"]
+TableFormat = Literal["csv", "md", "json"]
+Figure = Literal["cost", "profile", "map", "params"]
+
+
+@st.cache_resource(show_spinner=False)
+def warm_up() -> None:
+    """Do everything once, then take all that is loaded out of the garbage collector's sight.
+
+    Streamlit collects garbage after each rerun. With torch imported a collection walks for a
+    quarter of a second; after this it takes milliseconds. The first trace, table and figure
+    are made here because they import some eight hundred modules more.
+    """
+    trace = trace_model(DEFAULT_MODEL, get_spec(DEFAULT_MODEL).input_shape)
+    cost_bars(layers(trace)).to_json()
+    layers_frame(trace)
+    gc.collect()
+    gc.freeze()
+
+
+# -------------------------------------------------------------------- the trace
+
+
+class Failure(NamedTuple):
+    """Why a choice has no complete trace, in one sentence, and what is known besides."""
+
+    sentence: str
+    partial: bool
+    """Whether the layers before the failing one were recorded."""
+    layer: str = ""
+    """Path of the module in which the forward pass failed."""
+    suggested_shape: Shape | None = None
+
+
+@st.cache_data(max_entries=64, show_spinner="Tracing one forward pass")
+def _traced(choice: Choice) -> tuple[Trace | None, Failure | None]:
+    try:
+        trace = trace_model(
+            choice.model, choice.input_shape, mode=choice.mode, options=choice.build_options
+        )
+    except TraceError as error:
+        suggested = error.suggested_shape if isinstance(error, InputSizeError) else None
+        has_rows = error.partial is not None and bool(layers(error.partial))
+        return error.partial, Failure(str(error), has_rows, error.layer, suggested)
+    except ExplorerError as error:
+        return None, Failure(str(error), partial=False)
+    return trace, None
+
+
+def _trace(choice: Choice) -> Trace:
+    """The trace, partial if the choice does not work. Only where `failure` left one."""
+    trace, _ = _traced(choice)
+    if trace is None:
+        raise LookupError(f"{choice} left no trace")
+    return trace
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def failure(choice: Choice) -> Failure | None:
+    """Trace the choice, and say what stood in the way if anything did."""
+    return _traced(choice)[1]
+
+
+# -------------------------------------------------------------- what it says
+
+
+class Outline(NamedTuple):
+    """What a page must know to offer its controls."""
+
+    levels: int
+    """Depth of the module tree: 1 if no module is inside another."""
+    kinds: tuple[str, ...]
+    """Kinds of the layers, in order of appearance."""
+    keys: frozenset[str]
+    """Whatever can be selected: layers, and modules that hold several."""
+    most_expensive: str
+    """Key of the layer with the most MACs; of the first layer if none has any."""
+    statement: str
+    """What the totals count, in one or two sentences."""
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def outline(choice: Choice, convention: Convention) -> Outline:
+    """Describe the traced model to the page's controls."""
+    trace = _trace(choice)
+    rows = layers(trace, None, convention)
+    keys = {row.key for row in rows} | {call.path for call in trace.calls if call.path}
+    top = max(rows, key=lambda row: row.cost, default=None)
+    return Outline(
+        levels=max((row.depth for row in rows), default=1),
+        kinds=tuple(dict.fromkeys(row.kind for row in rows)),
+        keys=frozenset(keys),
+        most_expensive=top.key if top else "",
+        statement=convention.statement(trace),
+    )
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def model_totals(choice: Choice, convention: Convention) -> Totals:
+    """Whole-model counts."""
+    return totals(_trace(choice), convention)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def model_stages(choice: Choice, convention: Convention) -> tuple[Stage, ...]:
+    """The network by spatial resolution; of a partial trace, as far as it goes."""
+    return stages(_with_output(_trace(choice)), convention)
+
+
+def _with_output(trace: Trace) -> Trace:
+    """Take a partial trace's last value for its output, so that it has a main path."""
+    if trace.outputs or not trace.ops:
+        return trace
+    return replace(trace, outputs=(Value(len(trace.ops) - 1, 0),))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def layer_table(choice: Choice, convention: Convention, level: int | None) -> pd.DataFrame:
+    """The layer table, folded below `level`."""
+    return layers_frame(_trace(choice), level, convention)
+
+
+class Selection(NamedTuple):
+    """The selected layer or module, with its worked formulas."""
+
+    layer: Layer
+    receipt: Receipt
+    is_module: bool
+    """Several layers, shown as one row."""
+    stage: int | None
+    """Position among `model_stages` of the stage that the layer's first op is in."""
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def selection(choice: Choice, convention: Convention, key: str) -> Selection | None:
+    """What a key stands for; None if this trace has no such layer."""
+    trace = _trace(choice)
+    rows = layers(trace, None, convention)
+    layer = next((row for row in rows if row.key == key), None)
+    is_module = layer is None
+    if is_module:
+        folded = layers(trace, key.count(".") + 1, convention)
+        layer = next((row for row in folded if row.key == key), None)
+    if layer is None:
+        return None
+    return Selection(
+        layer,
+        receipt(trace, layer, convention),
+        is_module,
+        _stage_of(layer, rows, model_stages(choice, convention)),
+    )
+
+
+def _stage_of(layer: Layer, rows: tuple[Layer, ...], all_stages: tuple[Stage, ...]) -> int | None:
+    starts = {row.key: row.first_op for row in rows}
+    return next(
+        (
+            position
+            for position, stage in reversed(list(enumerate(all_stages)))
+            if starts[stage.first_key] <= layer.first_op
+        ),
+        None,
+    )
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def row_of(choice: Choice, convention: Convention, level: int | None, key: str) -> str | None:
+    """Key of the row that shows a layer when the table is folded below `level`."""
+    trace = _trace(choice)
+    found = locate(trace, layers(trace, level, convention), key)
+    return found.key if found else None
+
+
+def download(
+    choice: Choice, convention: Convention, level: int | None, form: TableFormat
+) -> Callable[[], str]:
+    """Make the layer table's text when it is asked for."""
+
+    def text() -> str:
+        if form == "json":
+            return to_json(_trace(choice), level, convention)
+        frame = layer_table(choice, convention, level)
+        return to_csv(frame) if form == "csv" else to_markdown(frame)
+
+    return text
+
+
+@st.cache_data(max_entries=64, show_spinner="Drawing")
+def figure_json(
+    choice: Choice, convention: Convention, figure: Figure, theme: Theme, selected: str
+) -> str:
+    """One chart, as Plotly's JSON."""
+    rows = layers(_trace(choice), None, convention)
+    if figure == "profile":
+        drawn = shape_profile(rows, theme=theme, selected=selected)
+    elif figure == "cost":
+        drawn = cost_bars(rows, unit=convention.unit, theme=theme, selected=selected)
+    elif figure == "map":
+        drawn = module_map(rows, measure="cost", name=convention.unit, theme=theme)
+    else:
+        drawn = module_map(rows, measure="params", name="Parameters", theme=theme)
+    return str(drawn.to_json())
+
+
+# ----------------------------------------------------------------- the blocks
+
+
+class BlockRow(NamedTuple):
+    """One block of the network, or several equal neighbours that are drawn once."""
+
+    key: str
+    """What selecting it selects: its module or, if that holds more, the row of its join."""
+    path: str
+    title: str
+    times: int
+    width: float
+    """Of its picture, in pixels."""
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def blocks(choice: Choice) -> tuple[BlockRow, ...]:
+    """The outermost blocks in execution order, equal neighbours folded."""
+    trace = _trace(choice)
+    drawn = _drawn_blocks(trace)
+    paths = Counter(members[0].path for members in drawn)
+    rows = layers(trace)
+    found = []
+    for block, *others in drawn:
+        join = next(row.key for row in rows if row.first_op <= block.join < row.last_op)
+        key = block.path if block.path and paths[block.path] == 1 else join
+        width = re.search(r'width="([\d.]+)"', block_svg(trace, block))
+        pixels = float(width[1]) if width else 0
+        found.append(BlockRow(key, block.path, block_title(block), 1 + len(others), pixels))
+    return tuple(found)
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def block_around(choice: Choice, convention: Convention, key: str) -> int | None:
+    """Position among `blocks` of the first one that a layer or module has a part in."""
+    found = selection(choice, convention, key)
+    if found is None:
+        return None
+    wanted = set(range(found.layer.first_op, found.layer.last_op))
+    drawn = _drawn_blocks(_trace(choice))
+    return next(
+        (
+            position
+            for position, members in enumerate(drawn)
+            if any(
+                wanted.intersection((*block.main, *block.shortcut_ops, *block.merges, *block.after))
+                for block in members
+            )
+        ),
+        None,
+    )
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def block_picture(choice: Choice, position: int, theme: Theme) -> str:
+    """Draw one of `blocks` as SVG."""
+    trace = _trace(choice)
+    block, *others = _drawn_blocks(trace)[position]
+    return block_svg(trace, block, dark=theme == "dark", repeats=1 + len(others))
+
+
+def _drawn_blocks(trace: Trace) -> list[tuple[Block, ...]]:
+    """Each block that is drawn, with the equal neighbours that it stands for."""
+    outer = outermost(find_blocks(trace))
+    drawn: list[tuple[Block, ...]] = []
+    start = 0
+    for part in fold_blocks(outer):
+        period = len(part.blocks)
+        end = start + period * part.times
+        drawn += [outer[start + place : end : period] for place in range(period)]
+        start = end
+    return drawn
+
+
+# ----------------------------------------------------------------- the source
+
+
+class Source(NamedTuple):
+    """The file that a model is built from."""
+
+    path: str
+    """From the project's root."""
+    text: str
+    summary: str
+    """First line of its docstring: the idea."""
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def source(model: str) -> Source:
+    """Read the file that defines a registered model."""
+    module = inspect.getmodule(get_spec(model).build)
+    file = Path(inspect.getsourcefile(get_spec(model).build) or "")
+    root = Path(__file__).parents[2]
+    name = file.relative_to(root) if file.is_relative_to(root) else Path(file.name)
+    summary = (inspect.getdoc(module) or "").partition("\n")[0]
+    return Source(name.as_posix(), file.read_text(encoding="utf-8"), summary)

@@ -1,0 +1,235 @@
+"""The shared choice: one architecture, its options and one input, and how a link spells it.
+
+A link never depends on the language or on a label: it holds registered names, option names
+and numbers, `?model=resnet50&input=3x256x128&batch=8&mode=train&num_classes=10`. What is not
+in it has its default, so that a link stays short and an old one stays valid.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Final, Literal, NamedTuple, get_args
+
+from explorer.errors import OptionError, UnknownModelError
+from explorer.models._registry import ModelSpec, Option, OptionValue, get_spec, list_models
+
+Mode = Literal["eval", "train"]
+
+DEFAULT_MODEL: Final = "resnet50"
+MODES: Final[tuple[Mode, ...]] = get_args(Mode)
+MAX_SIZE: Final = 4096
+"""Largest height and width. A trace costs the same at any size; a picture of it does not."""
+MAX_CHANNELS: Final = 1024
+MAX_BATCH: Final = 4096
+DERIVED: Final = ("in_channels", "image_size")
+"""Options that follow from the input size, and are therefore not asked for again."""
+RESERVED: Final = frozenset(
+    {
+        *("model", "input", "batch", "mode"),
+        *("unit", "count", "unused", "level", "kinds", "find", "tab", "chart", "layer"),
+    }
+)
+"""Names in a link that are not options of a model."""
+
+
+class Choice(NamedTuple):
+    """What the sidebar says. Small, hashable and made of plain values: the key of every cache."""
+
+    model: str
+    input_shape: tuple[int, int, int, int]
+    """(N, C, H, W)."""
+    mode: Mode = "eval"
+    options: tuple[tuple[str, OptionValue], ...] = ()
+    """Options that differ from their default, in the builder's order."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What is known of the chosen model."""
+        return get_spec(self.model)
+
+    @property
+    def build_options(self) -> dict[str, OptionValue]:
+        """All that the builder must be told, what follows from the input size included."""
+        _, channels, height, width = self.input_shape
+        derived: dict[str, OptionValue] = {}
+        if "in_channels" in self.spec.options:
+            derived["in_channels"] = channels
+        if "image_size" in self.spec.options:
+            derived["image_size"] = (height, width)
+        return {**dict(self.options), **derived}
+
+
+def native_choice(model: str) -> Choice:
+    """The model as its paper has it, at batch 1.
+
+    Raises:
+        UnknownModelError: no such model.
+    """
+    _, channels, height, width = get_spec(model).input_shape
+    return Choice(model, (1, channels, height, width))
+
+
+def chosen_options(
+    spec: ModelSpec, values: Mapping[str, OptionValue]
+) -> tuple[tuple[str, OptionValue], ...]:
+    """Keep the options that differ from their default, in the builder's order."""
+    return tuple(
+        (name, values[name])
+        for name, option in spec.options.items()
+        if name in values and name not in DERIVED and values[name] != option.default
+    )
+
+
+# ------------------------------------------------------------------- the link
+
+
+def to_query(choice: Choice) -> dict[str, str]:
+    """Spell a choice as query parameters, defaults left out."""
+    batch, channels, height, width = choice.input_shape
+    query = {"model": choice.model, "input": f"{channels}x{height}x{width}"}
+    if batch != 1:
+        query["batch"] = str(batch)
+    if choice.mode != "eval":
+        query["mode"] = choice.mode
+    return query | {name: option_text(value) for name, value in choice.options}
+
+
+def from_query(query: Mapping[str, str]) -> tuple[Choice, tuple[str, ...]]:
+    """Read a choice from query parameters.
+
+    Returns:
+        The choice, and one sentence for each part that could not be read. Such a part falls
+        back to its default; all others are kept.
+    """
+    problems: list[str] = []
+    choice = native_choice(_read_model(query, problems))
+    return choice._replace(
+        input_shape=(
+            _read_batch(query, problems),
+            *_read_input(query, choice, problems),
+        ),
+        mode=_read_mode(query, problems),
+        options=_read_options(query, choice.spec, problems),
+    ), tuple(problems)
+
+
+def option_text(value: OptionValue) -> str:
+    """Spell an option's value: 10, 0.5, true, basic, 3,4,6,3."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value)
+
+
+def parse_option(option: Option, text: str, model: str) -> OptionValue:
+    """Read the text that `option_text` writes.
+
+    Raises:
+        OptionError: it is no such value, or an illegal one; the message says the legal range.
+    """
+    return option.check(_parse_option(option, text.strip()), model)
+
+
+def _parse_option(option: Option, text: str) -> object:
+    if option.kind == "bool":
+        return {"true": True, "false": False}.get(text.lower(), text)
+    if option.kind == "choice":
+        return next((choice for choice in option.choices if str(choice) == text), text)
+    try:
+        if option.kind == "ints":
+            return tuple(int(part) for part in re.split(r"[\s,;x×]+", text.strip("()[] ")))
+        return float(text) if option.kind == "float" else int(text)
+    except ValueError:
+        return text
+
+
+def _read_model(query: Mapping[str, str], problems: list[str]) -> str:
+    name = query.get("model", DEFAULT_MODEL)
+    try:
+        return get_spec(name).name
+    except UnknownModelError as error:
+        problems.append(f"{error} Showing {get_spec(DEFAULT_MODEL).title} instead.")
+        return DEFAULT_MODEL
+
+
+def _read_input(
+    query: Mapping[str, str], native: Choice, problems: list[str]
+) -> tuple[int, int, int]:
+    _, *size = native.input_shape
+    channels, height, width = size
+    text = query.get("input")
+    if text is None:
+        return channels, height, width
+    numbers = _numbers(text)
+    if len(numbers) == 2:
+        numbers = (channels, *numbers)
+    if len(numbers) == 3:
+        channels, *sides = numbers
+        if 1 <= channels <= MAX_CHANNELS and all(1 <= side <= MAX_SIZE for side in sides):
+            return channels, sides[0], sides[1]
+    fallback = "x".join(map(str, size))
+    problems.append(
+        f"The input size {text!r} in the link is not channels x height x width, such as "
+        f"3x224x224, with up to {MAX_CHANNELS} channels and sides up to {MAX_SIZE}; "
+        f"using {fallback}."
+    )
+    return size[0], size[1], size[2]
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    parts = re.split(r"[x×,]", text.lower().replace(" ", ""))
+    # A number of more digits than the bounds have is out of bounds without being read.
+    return tuple(map(int, parts)) if all(re.fullmatch(r"\d{1,6}", part) for part in parts) else ()
+
+
+def _read_batch(query: Mapping[str, str], problems: list[str]) -> int:
+    text = query.get("batch", "1")
+    numbers = _numbers(text)
+    if len(numbers) == 1 and 1 <= numbers[0] <= MAX_BATCH:
+        return numbers[0]
+    problems.append(
+        f"The batch {text!r} in the link is not an integer from 1 to {MAX_BATCH}; using 1."
+    )
+    return 1
+
+
+def _read_mode(query: Mapping[str, str], problems: list[str]) -> Mode:
+    text = query.get("mode", "eval")
+    for mode in MODES:
+        if text == mode:
+            return mode
+    problems.append(f"The mode {text!r} in the link is neither eval nor train; using eval.")
+    return "eval"
+
+
+def _read_options(
+    query: Mapping[str, str], spec: ModelSpec, problems: list[str]
+) -> tuple[tuple[str, OptionValue], ...]:
+    values: dict[str, OptionValue] = {}
+    for name, text in query.items():
+        if name in RESERVED or name in DERIVED:
+            continue
+        option = spec.options.get(name)
+        if option is None:
+            if query.get("model", spec.name) == spec.name:
+                problems.extend(_unknown_option(name, spec))
+            continue
+        try:
+            values[name] = parse_option(option, text, spec.title)
+        except OptionError as error:
+            problems.append(f"{error} Using {option_text(option.default)}.")
+    return chosen_options(spec, values)
+
+
+def _unknown_option(name: str, spec: ModelSpec) -> list[str]:
+    """Say that an option is unknown, unless the name is none (what a mailer adds to a link)."""
+    options = [option for option in spec.options if option not in DERIVED]
+    nearest = difflib.get_close_matches(name, options, n=1, cutoff=0.7)
+    if nearest:
+        return [f"{spec.title} has no option {name!r}; did you mean {nearest[0]}?"]
+    if any(name in get_spec(model).options for model in list_models()):
+        return [f"{spec.title} has no option {name!r}, which the link sets for another model."]
+    return []

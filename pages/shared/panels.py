@@ -1,0 +1,122 @@
+"""What stands in the tabs beside the layer table: blocks, charts, source."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+import pandas as pd
+import streamlit as st
+
+from explorer.analysis.units import count
+from pages.shared import address, cache
+from pages.shared.choice import Choice
+from pages.shared.view import CHARTS, View, select_point
+from pages.shared.widgets import select_table, theme
+
+_BESIDE: Final = 460
+"""Widest block picture, in pixels, that stands beside the table of blocks and not below it."""
+
+
+# ----------------------------------------------------------------------- charts
+
+
+def charts(choice: Choice, view: View) -> None:
+    """One Plotly figure at a time; a click selects a layer."""
+    unit = view.convention.unit
+    titles = {
+        "cost": f"Parameters and {unit}",
+        "profile": "Shapes",
+        "map": f"{unit} by module",
+        "params": "Parameters by module",
+    }
+    st.segmented_control(
+        "Chart",
+        CHARTS,
+        key="chart",
+        required=True,
+        format_func=lambda name: titles[name],
+        label_visibility="collapsed",
+        on_change=address.touch,
+    )
+    name = st.session_state["chart"]
+    # A map does not mark the selection, and need not be drawn again when it changes.
+    marked = view.layer if name in ("cost", "profile") else ""
+    drawn = cache.figure_json(choice, view.convention, name, theme(), marked)
+    key = f"chart_{name}"
+    st.plotly_chart(
+        json.loads(drawn),
+        key=key,
+        theme=None,
+        on_select=lambda: select_point(key),
+        selection_mode="points",
+        config={"displayModeBar": False},
+    )
+
+
+# ----------------------------------------------------------------------- blocks
+
+
+def blocks(choice: Choice, view: View) -> None:
+    """The blocks found in the dataflow, and the picture of the selected one."""
+    rows = cache.blocks(choice)
+    if not rows:
+        st.info(
+            "No blocks here: the dataflow is a plain chain, without shortcuts, branches or gates.",
+            icon=":material/linear_scale:",
+        )
+        return
+    shown = cache.block_around(choice, view.convention, view.layer) if view.layer else None
+    if max(row.width for row in rows) > _BESIDE:
+        table, picture = st.container(), st.container()
+    else:
+        table, picture = st.columns([4, 5], gap="medium")
+    with table:
+        st.caption("Found in the traced dataflow. Click a block to select its layers.")
+        select_table(
+            "blocks",
+            pd.DataFrame(
+                {
+                    "Block": [row.path or choice.model for row in rows],
+                    "×": [row.times for row in rows],
+                    "What": [row.title for row in rows],
+                }
+            ),
+            keys=[row.key for row in rows],
+            selected=shown,
+            columns={
+                "Block": st.column_config.TextColumn(width=125),
+                "×": st.column_config.NumberColumn(width=40, help="Equal neighbours, drawn once."),
+                "What": st.column_config.TextColumn(width=245),
+            },
+            width="content",
+        )
+    with picture:
+        st.image(cache.block_picture(choice, shown or 0, theme()), width="content")
+
+
+# ----------------------------------------------------------------------- source
+
+
+def source(choice: Choice) -> None:
+    """The file that the model is built from, and the call that builds this one."""
+    file = cache.source(choice.model)
+    st.caption(f"`{file.path}`, {count(file.text.count(chr(10)))} lines. To trace this in Python:")
+    st.code(_call(choice), language="python")
+    st.code(file.text, language="python", line_numbers=True, height=640)
+
+
+def _call(choice: Choice) -> str:
+    """Python that gives the numbers of this page."""
+    default = choice.spec.options
+    options = {
+        name: value
+        for name, value in choice.build_options.items()
+        if value != default[name].default
+    }
+    arguments = [repr(choice.model), str(choice.input_shape)]
+    if choice.mode != "eval":
+        arguments.append(f"mode={choice.mode!r}")
+    if options:
+        arguments.append(f"options={options!r}")
+    return f"from explorer import trace_model\n\ntrace = trace_model({', '.join(arguments)})"

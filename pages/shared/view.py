@@ -1,0 +1,159 @@
+"""What a page about one model shows of it: counting, table, tab and selection, all in the link."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Literal, NamedTuple, TypeVar
+
+import streamlit as st
+
+from explorer.analysis import Convention
+from explorer.trace.records import KINDS
+from pages.shared import address
+
+Unit = Literal["MACs", "FLOPs"]
+Name = TypeVar("Name", bound=str)
+
+UNITS: Final[tuple[Unit, ...]] = ("MACs", "FLOPs")
+EXTRAS: Final = ("bias", "normalization", "elementwise", "pooling")
+"""The switches of a `Convention`."""
+TABS: Final = {
+    "layers": "Layers",
+    "blocks": "Blocks",
+    "charts": "Charts",
+    "latency": "Latency",
+    "check": "Cross-check",
+    "source": "Source",
+}
+"""Name in the link -> title."""
+CHARTS: Final = ("cost", "profile", "map", "params")
+"""Names in the link of the charts; their titles depend on the unit."""
+
+_TAB_WIDGET: Final = "tab_widget"
+
+
+class View(NamedTuple):
+    """How the chosen model is looked at."""
+
+    convention: Convention
+    unused: bool
+    """Whether parameters that no op reads are in the total."""
+    level: int | None
+    """Fold the table below this depth of the module tree; None shows every layer."""
+    kinds: tuple[str, ...]
+    """Show only these kinds; all if empty."""
+    find: str
+    """Show only layers whose name holds this text."""
+    tab: str
+    chart: str
+    layer: str
+    """Key of the selected layer or module, "" if none is."""
+
+
+def open_view() -> View:
+    """Read the view from the session, or from the address where that speaks, and record it."""
+    state = st.session_state
+    unit = address.restore("unit", "unit", _one_of(UNITS), UNITS[0])
+    extras: list[str] = address.restore("count", "extras", _some_of(EXTRAS), [])
+    unused = address.restore("unused", "unused", {"no": False, "yes": True}.get, True)
+    level = address.restore("level", "level", _level, 0)
+    kinds: list[str] = address.restore("kinds", "kinds", _some_of(KINDS), [])
+    find = address.restore("find", "find", str, "")
+    tab = address.restore("tab", "tab", _one_of(tuple(TABS)), "layers")
+    chart = address.restore("chart", "chart", _one_of(CHARTS), "cost")
+    layer = address.restore("layer", "layer", str, "")
+    state[_TAB_WIDGET] = TABS[tab]
+    address.record(
+        {
+            "unit": unit if unit != "MACs" else None,
+            "count": ",".join(extras) or None,
+            "unused": None if unused else "no",
+            "level": str(level) if level else None,
+            "kinds": ",".join(kinds) or None,
+            "find": find or None,
+            "tab": tab if tab != "layers" else None,
+            "chart": chart if chart != "cost" else None,
+            "layer": layer or None,
+        }
+    )
+    convention = Convention(unit=unit, **{extra: extra in extras for extra in EXTRAS})
+    return View(convention, unused, level or None, tuple(kinds), find, tab, chart, layer)
+
+
+def narrow(view: View, kinds: Sequence[str], levels: Sequence[int]) -> View:
+    """Drop kinds and a depth that the model does not have, before their widgets are drawn."""
+    state = st.session_state
+    state["kinds"] = [kind for kind in view.kinds if kind in kinds]
+    state["level"] = view.level if view.level in levels else 0
+    address.record(
+        {
+            "kinds": ",".join(state["kinds"]) or None,
+            "level": str(state["level"]) if state["level"] else None,
+        }
+    )
+    return view._replace(kinds=tuple(state["kinds"]), level=state["level"] or None)
+
+
+def tabs() -> dict[str, Any]:
+    """Draw the tabs; only the open one's content is made."""
+    drawn = st.tabs(list(TABS.values()), key=_TAB_WIDGET, on_change=_change_tab)
+    return dict(zip(TABS, drawn, strict=True))
+
+
+def _change_tab() -> None:
+    address.touch()
+    titles = {title: name for name, title in TABS.items()}
+    st.session_state["tab"] = titles[st.session_state[_TAB_WIDGET]]
+
+
+# ----------------------------------------------------------------- selection
+
+
+def select(key: str) -> None:
+    """Select a layer or module everywhere. Only in a callback."""
+    address.touch()
+    st.session_state["layer"] = key
+
+
+def select_row(table: str, keys: Sequence[str], before: int | None) -> None:
+    """Select what was clicked in a table.
+
+    Args:
+        table: key of the table's widget.
+        keys: the rows' layers.
+        before: the row that was selected until now.
+    """
+    clicked = st.session_state[table]["selection"]
+    # A click on a cell leaves the tick on the row that was selected before.
+    rows = [*(row for row, _ in clicked["cells"]), *clicked["rows"]]
+    new = next((row for row in rows if row != before), before if rows else None)
+    select("" if new is None else keys[new])
+
+
+def select_point(chart: str) -> None:
+    """Select what was clicked in a chart whose points carry layer keys."""
+    points = st.session_state[chart]["selection"]["points"]
+    if not points:
+        address.touch()
+        return
+    data = points[0].get("customdata") or [""]
+    select(str(data[0] if isinstance(data, (list, tuple)) else data))
+
+
+# -------------------------------------------------------- reading parameters
+
+
+def _one_of(allowed: Sequence[Name]) -> Callable[[str], Name | None]:
+    return lambda text: next((name for name in allowed if name == text), None)
+
+
+def _some_of(allowed: Sequence[str]) -> Callable[[str], list[str] | None]:
+    def parse(text: str) -> list[str] | None:
+        parts = [part for part in text.split(",") if part]
+        return parts if all(part in allowed for part in parts) else None
+
+    return parse
+
+
+def _level(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 4 else None
