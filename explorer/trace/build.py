@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from explorer.errors import TraceError
 from explorer.trace.shapes import META
 from explorer.trace.specs import Weight, meta_spec_of, spec_of
 
@@ -86,28 +87,27 @@ def materialize(model: nn.Module) -> nn.Module:
     """
     known: dict[int, Tensor] = {}
     for module in model.modules():
-        is_norm = "running_mean" in module._buffers or type(module).__name__.endswith("Norm")
         for tensors in (module._parameters, module._buffers):
             for name, tensor in tensors.items():
                 if tensor is None or not tensor.is_meta:
                     continue
                 if id(tensor) not in known:
-                    known[id(tensor)] = _filled(tensor, name, is_norm)
+                    real = _filled(tensor, name)
+                    if isinstance(tensor, nn.Parameter):
+                        real = nn.Parameter(real, requires_grad=tensor.requires_grad)
+                    known[id(tensor)] = real
                 tensors[name] = known[id(tensor)]  # type: ignore[assignment]
     return model
 
 
-def _filled(tensor: Tensor, name: str, is_norm: bool) -> Tensor:
+def _filled(tensor: Tensor, name: str) -> Tensor:
     real = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype)
     with torch.no_grad():
-        if name == "running_var" or (is_norm and name == "weight"):
-            real.fill_(1)
-        elif tensor.dim() > 1 and tensor.is_floating_point():
-            real.normal_(0, 0.02)
-        else:
-            real.zero_()
-    if isinstance(tensor, nn.Parameter):
-        return nn.Parameter(real, requires_grad=tensor.requires_grad)
+        if tensor.dim() > 1 and tensor.is_floating_point():
+            # A generator of its own: the process's random numbers are left alone.
+            real.normal_(0, 0.02, generator=torch.Generator().manual_seed(tensor.numel()))
+        else:  # the weight of a norm, its running variance; a bias, a counter
+            real.fill_(name in ("weight", "running_var"))
     return real
 
 
@@ -150,6 +150,7 @@ class Twin:
         self._eval = not train
         self._memo: dict[int, Any] = {}
         self._later: list[tuple[dict[str, Any], str, Any]] = []
+        self._kept: list[Tensor] = []  # `originals` knows them by id
         model = getattr(model, "_orig_mod", model)  # what torch.compile returns wraps the model
         self.model = self._module(model, "")
         # Now that every module has its copy, attributes may refer to any of them.
@@ -161,6 +162,7 @@ class Twin:
     def _module(self, module: nn.Module, path: str) -> nn.Module:
         memo, key, kind = self._memo, id(module), type(module)
         if key in memo:
+            self._alias(module, path)
             return cast(nn.Module, memo[key])
         if _has_own_copy(kind):  # type: ignore[arg-type]
             return self._whole(module, path)
@@ -172,6 +174,8 @@ class Twin:
         self._copy_attributes(source, state)
         if self._eval:
             state["training"] = False
+        if "_compiled_call_impl" in source:  # `compile()` ties a module to its own compiled code
+            state["_compiled_call_impl"] = None
         prefix = f"{path}." if path else ""
         if source["_parameters"]:
             state["_parameters"] = self._tensors(source["_parameters"], prefix, self.parameters)
@@ -191,29 +195,56 @@ class Twin:
             if kind in _PLAIN:
                 continue
             if kind in _EMPTY and not value:
-                state[name] = kind()
-            elif kind in _LISTS and _PLAIN.issuperset(map(type, value)):
-                state[name] = value if kind is tuple else list(value)
+                state[name] = kind() if name in _OWN else self._memo.setdefault(id(value), kind())
+            elif kind is tuple and _PLAIN.issuperset(map(type, value)):
+                continue
+            elif kind is list and _PLAIN.issuperset(map(type, value)):
+                state[name] = self._memo.setdefault(id(value), list(value))
             elif name not in _STRUCTURE:
                 self._later.append((state, name, value))
 
+    def _alias(self, module: nn.Module, path: str) -> None:
+        """Note the further names that the weights of a shared module have."""
+        for tensors in (module.named_parameters, module.named_buffers):
+            for name, tensor in tensors(prefix=path):
+                if id(tensor) in self.originals:
+                    self.originals[id(tensor)].aliases.append(name)
+
     def _whole(self, module: nn.Module, path: str) -> nn.Module:
         """Copy a module that has its own way of being copied (a scripted one, an fx graph)."""
-        if not isinstance(module, torch.jit.ScriptModule):
-            for tensor in (*module.parameters(), *module.buffers()):
-                if id(tensor) not in self._memo:
-                    self._memo[id(tensor)] = self._twin("", tensor).tensor
-        clone = self._deepcopy(module)
+        for found, group in (
+            (module.named_parameters(path, remove_duplicate=False), self.parameters),
+            (module.named_buffers(path, remove_duplicate=False), self.buffers),
+        ):
+            tensors = dict(found)
+            self._tensors(tensors, "", group)
+            self._kept += tensors.values()
+        try:
+            clone = copy.deepcopy(module, self._memo)
+        except Exception as error:
+            kind = type(module).__name__
+            raise TraceError(
+                f"{path or 'The model'} ({kind}) cannot be copied, and is not traced where it "
+                f"stands, which would change it: {error}"
+            ) from error
         clone.train(module.training and not self._eval)
         self._memo[id(module)] = clone
-        self.modules.extend(clone.named_modules(prefix=path))
-        for group, named in (
-            (self.parameters, clone.named_parameters(prefix=path)),
-            (self.buffers, clone.named_buffers(prefix=path)),
-        ):
-            for name, tensor in named:
-                group.append(Weight(name, spec_of(tensor), tensor, tensor.requires_grad))
-        return cast(nn.Module, clone)
+        listed = {id(known) for _, known in self.modules}
+        self.modules += [m for m in clone.named_modules(prefix=path) if id(m[1]) not in listed]
+        if isinstance(module, torch.jit.ScriptModule):
+            self._meet_script(module, clone)
+        return clone
+
+    def _meet_script(self, module: nn.Module, clone: nn.Module) -> None:
+        """Enter the weights of a scripted copy, which are outside Python and were copied."""
+        pairs = (
+            (module.named_parameters(), clone.named_parameters()),
+            (module.named_buffers(), clone.named_buffers()),
+        )
+        for theirs, copies in pairs:
+            for (_, original), (_, tensor) in zip(theirs, copies, strict=True):
+                self.originals[id(tensor)] = self.originals[id(original)]
+                self._kept.append(tensor)
 
     def _tensors(
         self, tensors: Mapping[str, Tensor | None], prefix: str, group: list[Weight]
@@ -236,7 +267,8 @@ class Twin:
 
     def _twin(self, name: str, tensor: Tensor) -> Weight:
         if self._weights:
-            data = tensor.detach().cpu().clone()
+            last = name.rpartition(".")[2]
+            data = _filled(tensor, last) if tensor.is_meta else tensor.detach().cpu().clone()
             spec = spec_of(data)
         else:
             spec = meta_spec_of(tensor)
@@ -260,7 +292,8 @@ _PLAIN = frozenset(
     }
 )  # fmt: skip
 _EMPTY = frozenset({dict, OrderedDict, list, set})
-_LISTS = frozenset({tuple, list})
+_OWN = frozenset(nn.Module().__dict__)
+"""What every module has, and no two modules share."""
 _STRUCTURE = frozenset({"_parameters", "_buffers", "_modules"})
 
 

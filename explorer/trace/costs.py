@@ -17,9 +17,7 @@ from collections.abc import Callable
 from math import prod
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 
 class Cost(NamedTuple):
@@ -41,7 +39,7 @@ _KINDS = {
         convolution _convolution mkldnn_convolution deform_conv2d""",
     "linear": "linear addmm addmv _addmm_activation",
     "matmul": """mm bmm matmul mv dot vdot inner baddbmm addbmm addr einsum bilinear tensordot
-        chain_matmul linalg_multi_dot outer cdist""",
+        chain_matmul linalg_multi_dot outer cdist _cdist_forward""",
     "attention": """scaled_dot_product_attention _native_multi_head_attention
         _transformer_encoder_layer_fwd _scaled_dot_product_flash_attention_for_cpu
         _scaled_dot_product_flash_attention _scaled_dot_product_efficient_attention
@@ -64,27 +62,36 @@ _KINDS = {
         split_with_sizes chunk tensor_split unbind narrow select slice unfold as_strided detach
         alias clone to _to_copy numpy_T mT mH matrix_H roll flip repeat tile repeat_interleave
         pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle broadcast_to copy
-        view_copy lift_fresh positive type_as real imag diagonal unsafe_chunk unsafe_split""",
+        view_copy lift_fresh positive type_as real imag diagonal unsafe_chunk unsafe_split
+        broadcast_tensors meshgrid atleast_1d atleast_2d atleast_3d rot90 fliplr flipud diag
+        diag_embed diagonal_copy block_diag cartesian_prod resolve_conj resolve_neg""",
     "dropout": """dropout feature_dropout alpha_dropout feature_alpha_dropout native_dropout
         bernoulli""",
     "upsample": """upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_linear1d
         upsample_bilinear2d upsample_bicubic2d upsample_trilinear3d _upsample_nearest_exact2d
-        _upsample_bilinear2d_aa _upsample_bicubic2d_aa grid_sampler grid_sampler_2d""",
+        _upsample_bilinear2d_aa _upsample_bicubic2d_aa grid_sampler grid_sampler_2d
+        grid_sampler_3d affine_grid_generator max_unpool2d max_unpool3d""",
     "padding": """pad constant_pad_nd reflection_pad1d reflection_pad2d replication_pad1d
         replication_pad2d replication_pad3d""",
     "reduction": """mean sum amax amin max min var std var_mean std_mean norm linalg_vector_norm
-        argmax argmin any all prod cumsum logsumexp count_nonzero topk sort argsort""",
+        argmax argmin any all prod cumsum logsumexp count_nonzero topk sort argsort median
+        nanmedian mode kthvalue cummax cummin cumprod logcumsumexp histc bincount trace dist
+        nll_loss nll_loss_nd nll_loss2d mse_loss l1_loss smooth_l1_loss huber_loss
+        binary_cross_entropy""",
+    "elementwise": """floor_divide polar complex linalg_cross renorm _weight_norm_interface
+        __and__ __or__ __xor__ __iand__ __ior__ __ixor__""",
     "embedding": "embedding embedding_bag",
     "indexing": """index gather index_select masked_fill masked_scatter scatter scatter_add
         index_add index_put index_copy take take_along_dim where one_hot tril triu nonzero
-        masked_select bucketize searchsorted unique_consecutive _unique2 im2col col2im
-        select_scatter slice_scatter""",
+        masked_select bucketize searchsorted unique_consecutive _unique2 unique_dim im2col col2im
+        select_scatter slice_scatter diagonal_scatter scatter_reduce index_fill isin multinomial
+        argwhere _pack_padded_sequence _pad_packed_sequence""",
     "constant": """zeros ones full empty empty_strided empty_permuted arange linspace
         scalar_tensor eye rand randn randint randperm tensor zeros_like ones_like full_like
         empty_like rand_like randn_like new_zeros new_ones new_full new_empty
-        new_empty_strided tril_indices triu_indices meshgrid normal uniform""",
-    "bookkeeping": """copy_ fill_ zero_ uniform_ normal_ bernoulli_ requires_grad_ detach_ set_
-        resize_""",
+        new_empty_strided tril_indices triu_indices normal uniform""",
+    "bookkeeping": """copy_ fill_ zero_ uniform_ normal_ bernoulli_ random_ exponential_ cauchy_
+        log_normal_ geometric_ requires_grad_ detach_ set_ resize_""",
 }
 KIND_OF = {name: kind for kind, names in _KINDS.items() for name in names.split()}
 
@@ -94,7 +101,7 @@ def kind_of(name: str, pointwise: bool, reduction: bool) -> str:
     kind = KIND_OF.get(name) or KIND_OF.get(name.rstrip("_"))
     if kind:
         return kind
-    if pointwise:
+    if pointwise or name.startswith("_foreach_"):
         return "elementwise"
     return "reduction" if reduction else "unknown"
 
@@ -105,7 +112,7 @@ def kind_of(name: str, pointwise: bool, reduction: bool) -> str:
 def _numel(out: Any) -> int:
     if isinstance(out, Tensor):
         return out.numel()
-    return sum(t.numel() for t in out if isinstance(t, Tensor)) if out is not None else 0
+    return sum(map(_numel, out)) if isinstance(out, (list, tuple)) else 0
 
 
 def _has(args: Args, position: int) -> bool:
@@ -135,7 +142,7 @@ def _deformable_convolution(args: Args, out: Any) -> Cost:
 
 def _linear(args: Args, out: Any) -> Cost:
     """out * in_features, for every token or pixel."""
-    return Cost(out.numel() * args[1].shape[1], out.numel() if _has(args, 2) else 0)
+    return Cost(out.numel() * args[1].shape[-1], out.numel() if _has(args, 2) else 0)
 
 
 def _matmul(args: Args, out: Any) -> Cost:
@@ -165,7 +172,7 @@ def _outer(args: Args, out: Any) -> Cost:
 def _attention(args: Args, out: Any) -> Cost:
     """QK^T and AV: batch * heads * L * S * (E + Ev); the softmax over L x S apart."""
     query, key, value = args[:3]
-    scores = prod(query.shape[:-1]) * key.shape[-2]
+    scores = prod(out.shape[:-1]) * key.shape[-2]
     return Cost(scores * (query.shape[-1] + value.shape[-1]), 0, 6 * scores)
 
 
@@ -270,7 +277,9 @@ _BY_NAME: dict[str, Rule] = {
     "convolution": _any_convolution,
     "_convolution": _any_convolution,
     "deform_conv2d": _deformable_convolution,
-    **dict.fromkeys(("mm", "bmm", "matmul", "mv", "dot", "vdot", "inner"), _matmul),
+    **dict.fromkeys(
+        ("mm", "bmm", "matmul", "mv", "dot", "vdot", "inner", "cdist", "_cdist_forward"), _matmul
+    ),
     **dict.fromkeys(("addmm", "addmv", "baddbmm", "_addmm_activation"), _matmul_plus),
     "addbmm": _addbmm,
     "bilinear": _bilinear,
@@ -295,7 +304,7 @@ _BY_NAME: dict[str, Rule] = {
     ),
     **dict.fromkeys(
         ("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d",
-         "_upsample_nearest_exact2d"),
+         "_upsample_nearest_exact2d", "max_unpool2d", "max_unpool3d"),
         _free,
     ),
 }  # fmt: skip
@@ -304,34 +313,3 @@ _BY_NAME: dict[str, Rule] = {
 def rule_for(name: str, kind: str) -> Rule | None:
     """Return the cost rule of an op, or None if there is none (run it decomposed, or unknown)."""
     return _BY_NAME.get(name) or _BY_NAME.get(name.rstrip("_")) or _BY_KIND.get(kind)
-
-
-class CostCounter(TorchDispatchMode):
-    """Adds up the costs of the ops that a composite op without a rule consists of.
-
-    Attributes:
-        cost: the sum so far.
-        unknown: names of ops without a rule.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.cost = Cost()
-        self.unknown: list[str] = []
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Args = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        """Run the op and count it."""
-        out = func(*args, **(kwargs or {}))
-        name = func._schema.name.split("::")[1]
-        tags = func.tags
-        kind = kind_of(name, torch.Tag.pointwise in tags, torch.Tag.reduction in tags)
-        rule = rule_for(name, kind)
-        if rule is None:
-            is_view = any(r.alias_info is not None for r in func._schema.returns)
-            if not is_view:
-                self.unknown.append(name)
-        else:
-            self.cost = Cost(*map(sum, zip(self.cost, rule(args, out), strict=True)))
-        return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import torch
@@ -14,17 +15,21 @@ _SILENT = frozenset(
     """size sym_size stride sym_stride storage_offset sym_storage_offset numel sym_numel dim
     is_contiguous is_strides_like_format is_non_overlapping_and_dense sym_is_contiguous
     is_same_size _has_compatible_shallow_copy_type _assert_async _assert_tensor_metadata
-    item is_complex is_floating_point lift_fresh""".split()
+    item is_complex is_floating_point lift_fresh detach_ result_type can_cast
+    _linalg_check_errors _nested_tensor_from_mask_left_aligned""".split()
 )
-"""Questions about metadata: no tensor is computed."""
+"""Questions about tensors: none is computed."""
+
+_KNOWN = frozenset({"aten", "prims", "torchvision"})
+"""Namespaces whose op names mean what `costs.py` says."""
 
 
 class Op:
     """What is known of an ATen op before it meets operands."""
 
     __slots__ = (
-        "arguments", "cacheable", "cost", "data_dependent", "decomposes", "func", "kind",
-        "mutates", "name", "resizes", "shape_rule", "silent", "writes",
+        "arguments", "axes", "cacheable", "cost", "data_dependent", "decomposes", "func", "kind",
+        "mutates", "name", "random", "resizes", "shape_rule", "silent", "writes",
     )  # fmt: skip
 
     def __init__(self, func: Any) -> None:
@@ -32,8 +37,9 @@ class Op:
         schema = func._schema
         namespace, self.name = schema.name.split("::")
         tags = func.tags
-        self.kind = kind_of(self.name, torch.Tag.pointwise in tags, torch.Tag.reduction in tags)
-        self.cost: Rule | None = rule_for(self.name, self.kind)
+        name = self.name if namespace in _KNOWN else ""
+        self.kind = kind_of(name, torch.Tag.pointwise in tags, torch.Tag.reduction in tags)
+        self.cost: Rule | None = rule_for(name, self.kind)
         self.mutates: bool = schema.is_mutable
         self.resizes = torch.Tag.inplace_view in tags
         aliases = any(r.alias_info is not None for r in schema.returns)
@@ -50,11 +56,15 @@ class Op:
             self.kind, self.cost = "reshape", rule_for("view", "reshape")
         composite = hasattr(func, "_can_decompose") and func._can_decompose()
         self.decomposes = composite and self.cost is None and not self.mutates
+        self.random = torch.Tag.nondeterministic_seeded in tags or self.kind == "recurrent"
         self.cacheable = not (self.resizes or self.data_dependent)
         self.arguments = tuple((a.name, a.default_value) for a in schema.arguments)
         self.writes = tuple(
             i for i, a in enumerate(schema.arguments) if a.alias_info and a.alias_info.is_write
         )
+        axes = re.search(r"(\d)d", self.name)
+        self.axes = int(axes[1]) if axes else 1
+        """Spatial axes of an op that has its own name for each number of them (max_pool2d)."""
         self.silent = namespace == "prim" or self.name in _SILENT
 
     def written(self, args: tuple[Any, ...]) -> list[Tensor]:
@@ -95,7 +105,7 @@ def attributes_of(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict
         if isinstance(value, (bool, int, float, str, tuple)):
             found[name] = value
     if op.kind in ("convolution", "pooling"):
-        _spread(found, args[0].dim() - 2)
+        _spread(found, len(found["kernel_size"]) if op.kind == "convolution" else op.axes)
     return found
 
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from explorer.trace.costs import FREE, Cost, CostCounter
-from explorer.trace.ops import Op, attributes_of
+from explorer.trace.costs import FREE, Cost
+from explorer.trace.ops import Op, attributes_of, op_of
 from explorer.trace.records import TensorRecord
 from explorer.trace.specs import Spec, spec_of
 
@@ -34,6 +35,7 @@ class Origin(NamedTuple):
 class Plan(NamedTuple):
     """What an op does to operands of known metadata."""
 
+    kind: str
     single: bool
     """The op returns one tensor, not a tuple."""
     specs: tuple[Spec | None, ...]
@@ -49,8 +51,8 @@ class Plan(NamedTuple):
     bytes_read: int
     bytes_written: int
     is_view: bool
-    unknown: tuple[str, ...]
-    """Names of ops without a cost rule."""
+    unknown: bool
+    """Nothing is known of what it costs, or of what a part of it costs."""
 
 
 PLANS: dict[Any, Plan] = {}
@@ -91,20 +93,21 @@ def execute(
     """
     on_meta = not real and bool(tensors) and all(spec.is_meta for spec in specs)
     out: Any = None
-    cost = FREE
-    unknown: tuple[str, ...] = ()
+    kind, cost, unknown = op.kind, FREE, False
     if on_meta and op.shape_rule is not None:
         out = op.shape_rule(args, kwargs)
     if out is None and op.decomposes:
         with CostCounter() as counter:
             out = func.decompose(*args, **kwargs)
-        cost, unknown = counter.cost, tuple(counter.unknown)
+        cost, unknown = counter.cost, counter.unknown
     elif out is None:
         out = func(*args, **kwargs)
     if op.cost is not None:
         cost = op.cost(args, out)
     elif not op.decomposes:
-        unknown = (op.name,)
+        unknown = bool(tensors)
+    if kind == "unknown" and not unknown:
+        kind = ("matmul" if cost.macs else "elementwise") if tensors else "constant"
 
     single = isinstance(out, Tensor)
     outputs: tuple[Any, ...] = (out,) if single else tuple(out) if _is_sequence(out) else ()
@@ -114,10 +117,11 @@ def execute(
     out_specs = tuple([spec_of(o) if isinstance(o, Tensor) else None for o in outputs])
     origins = tuple([_origin(op, o, i, tensors) for i, o in enumerate(outputs)])
     is_view = bool(outputs) and not op.mutates and all(o.how != NEW for o in origins)
-    moves = (not is_view and op.kind != "bookkeeping") or op.name == "copy_"
+    moves = (not is_view and kind != "bookkeeping") or op.name == "copy_"
     inputs = tuple([spec.record for spec in specs])
     written = tuple([s.record for s in out_specs if s is not None])
     plan = Plan(
+        kind=kind,
         single=single,
         specs=out_specs,
         origins=origins,
@@ -160,3 +164,37 @@ def _origin(op: Op, out: Any, position: int, tensors: list[Tensor]) -> Origin:
             # is a view of the n-th (broadcast_tensors).
             return Origin(VIEW, position if position in shared else shared[0])
     return Origin(NEW, 0)
+
+
+class CostCounter(TorchDispatchMode):
+    """Adds up the costs of the ops that a composite op without a rule consists of.
+
+    Attributes:
+        cost: the sum so far.
+        unknown: an op has no rule.
+    """
+
+    def __init__(self) -> None:
+        """Start at zero."""
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.cost = Cost()
+        self.unknown = False
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Run the op and count it."""
+        op = op_of(func)
+        if op.decomposes and not op.silent:
+            with self:
+                return func.decompose(*args, **(kwargs or {}))
+        out = func(*args, **(kwargs or {}))
+        if op.cost is not None:
+            self.cost = Cost(*map(sum, zip(self.cost, op.cost(args, out), strict=True)))
+        elif not op.silent:
+            self.unknown = True
+        return out

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import weakref
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -26,6 +27,8 @@ from explorer.trace.shapes import META
 from explorer.trace.specs import Spec, Weight, spec_of
 
 Shape = tuple[int, ...]
+
+_RANDOM_STATE = torch.Generator().manual_seed(0).get_state()
 
 
 class Memory:
@@ -112,7 +115,6 @@ class Recorder(TorchDispatchMode):
     The model must not be used by anybody else: its modules' `forward` gets wrapped.
 
     Attributes:
-        failed_call: index of the call in which the model raised, -1 if it did not.
         needs_values: an op asked for the values of meta tensors.
         raised: the last exception that left a module's `forward`.
         raised_in: index of the innermost call that it left.
@@ -130,7 +132,6 @@ class Recorder(TorchDispatchMode):
         self.model_name = model_name
         self.mode = mode
         self.real = real
-        self.failed_call = -1
         self.needs_values = False
         self.raised: BaseException | None = None
         self.raised_in = -1
@@ -142,12 +143,12 @@ class Recorder(TorchDispatchMode):
         self.parameters: list[Weight] = []
         self.buffers: list[Weight] = []
         self._failure: Failure | None = None
-        self._error: BaseException | None = None
         self._stack: list[int] = []
         self._live: dict[int, Live] = {}
         self._originals: Mapping[int, Weight] = {}
         self._moved: dict[int, tuple[Tensor, Tensor]] = {}
         self._weight_memory = Memory(-1, 0, -1)
+        self._random_state = _RANDOM_STATE
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -191,8 +192,7 @@ class Recorder(TorchDispatchMode):
         for weight in buffers:
             self._bind_weight(weight.tensor, weight.spec, weight)
         for path, module in modules:
-            if path or isinstance(module, torch.jit.ScriptModule):
-                self._wrap(Module(path, module), module)
+            self._wrap(Module(path, module), module)
 
     def _bind_weight(self, tensor: Tensor, spec: Spec, weight: Weight) -> Live:
         live = Live(tensor)
@@ -210,16 +210,10 @@ class Recorder(TorchDispatchMode):
         for _, module in self.modules:
             module.__dict__.pop("forward", None)
         self._live.clear()
-        self._error = None  # its traceback holds this recorder
+        self.raised = None  # its traceback holds this recorder
 
     def _wrap(self, info: Module, module: nn.Module) -> None:
         enter, leave, abandon = self._enter, self._leave, self._abandon
-        if isinstance(module, torch.jit.ScriptModule):
-            # Its forward is not Python; hooks on this private copy see the call.
-            opened: list[int] = []
-            module.register_forward_pre_hook(lambda _, args: opened.append(enter(info, args)))
-            module.register_forward_hook(lambda _, __, out: leave(opened.pop(), out))
-            return
         forward = module.forward
 
         def recorded_forward(*args: Any, **kwargs: Any) -> Any:
@@ -232,7 +226,12 @@ class Recorder(TorchDispatchMode):
             leave(index, out)
             return out
 
-        module.__dict__["forward"] = recorded_forward
+        def first_forward(*args: Any, **kwargs: Any) -> Any:
+            # `run` has opened the model's own call; if it calls itself, that is another one.
+            module.__dict__["forward"] = recorded_forward
+            return forward(*args, **kwargs)
+
+        module.__dict__["forward"] = recorded_forward if info.path else first_forward
 
     def _enter(self, module: Module, args: Any) -> int:
         calls, stack = self.calls, self._stack
@@ -243,12 +242,9 @@ class Recorder(TorchDispatchMode):
         return index
 
     def _leave(self, index: int, out: Any) -> None:
-        stack, done = self._stack, len(self.ops)
-        # A scripted call that raised is still open; a `forward` around it may have gone on.
-        while (top := stack.pop()) != index:
-            self.calls[top].last_op = done
+        self._stack.pop()
         call = self.calls[index]
-        call.last_op = done
+        call.last_op = len(self.ops)
         call.outputs = self._passed((out,))
 
     def _abandon(self, index: int, error: BaseException) -> None:
@@ -286,8 +282,6 @@ class Recorder(TorchDispatchMode):
 
     def _call_model(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call the model; what its own hooks do belongs to its call, too."""
-        if isinstance(model, torch.jit.ScriptModule):
-            return model(*args, **kwargs)
         index = self._enter(Module("", model), (args, kwargs) if kwargs else args)
         try:
             out = model(*args, **kwargs)
@@ -390,6 +384,9 @@ class Recorder(TorchDispatchMode):
             else:
                 key.append(arg)
                 key.append(kind)  # 1.0 and True are equal to 1
+        if kwargs and op.mutates:  # `out=` can be one of the operands
+            ids = [id(value) for value in read]
+            key.append(tuple(map(ids.index, ids)))
         if not on_meta or not read:
             return self._run_off_meta(func, op, args, kwargs or {}, read)
         frozen = tuple(key)
@@ -434,7 +431,11 @@ class Recorder(TorchDispatchMode):
         tensors = list(tensors_in((args, kwargs)))
         specs = [value.spec for value in read]
         try:
-            plan, out = execute(func, op, args, kwargs, tensors, specs, real=self.real)
+            if op.random and not (specs and all(spec.is_meta for spec in specs)):
+                with self._own_random_numbers():
+                    plan, out = execute(func, op, args, kwargs, tensors, specs, real=self.real)
+            else:
+                plan, out = execute(func, op, args, kwargs, tensors, specs, real=self.real)
         except Exception:
             self.needs_values |= op.data_dependent
             kernel = kwargs.get("kernel_size") or (args[1] if len(args) > 1 else ())
@@ -444,6 +445,17 @@ class Recorder(TorchDispatchMode):
             remember(key, plan)
         self._record(op, plan, read, out)
         return out
+
+    @contextmanager
+    def _own_random_numbers(self) -> Iterator[None]:
+        """Draw from this pass's own generator: the process's random numbers are left alone."""
+        outside = torch.get_rng_state()
+        torch.set_rng_state(self._random_state)
+        try:
+            yield
+        finally:
+            self._random_state = torch.get_rng_state()
+            torch.set_rng_state(outside)
 
     def _failure_of(self, op: Op, args: tuple[Any, ...], kernel: Any, read: list[Live]) -> Failure:
         if isinstance(kernel, Tensor):
@@ -514,6 +526,8 @@ class Recorder(TorchDispatchMode):
                 names.append(weight.name)
                 params += weight.unread
                 weight.unread = 0
+                if weight.memory is not None and weight.memory.last_write >= 0:
+                    inputs.append(Value(weight.memory.last_write, 0))
             else:
                 inputs.append(Value(value.op, value.output))
                 last_write = value.memory.last_write
@@ -530,12 +544,12 @@ class Recorder(TorchDispatchMode):
         else:
             storages = self._write(op, plan, read, out, index)
         if plan.unknown:
-            self.unknown.extend(plan.unknown)
+            self.unknown.append(op.name)
         stack = self._stack
         macs, bias_ops, elementwise_ops = plan.cost
         ops.append(
             OpRecord(
-                index, op.name, op.kind, stack[-1] if stack else -1, tuple(inputs), plan.inputs,
+                index, op.name, plan.kind, stack[-1] if stack else -1, tuple(inputs), plan.inputs,
                 plan.outputs, tuple(names), plan.attributes, params, macs, bias_ops,
                 elementwise_ops, plan.bytes_read, plan.bytes_written, plan.is_view, op.mutates,
                 storages,
@@ -552,21 +566,24 @@ class Recorder(TorchDispatchMode):
             how, operand = plan.origins[position]
             if how == NEW:
                 memory = self._allocate(spec.record.nbytes)
-                self._bind(outputs[position], spec, index, position, memory)
-            elif how == VIEW:
-                memory = read[operand].memory
-                self._bind(outputs[position], spec, index, position, memory)
+                self._bind(outputs[position], spec, index, len(storages), memory)
             else:
                 live = read[operand]
-                memory = live.memory
-                if live.weight is None:
-                    live.op, live.output, live.spec = index, position, spec
+                memory = live.memory if live.weight is None else _memory_of(live.weight)
+                if how == VIEW:
+                    self._bind(outputs[position], spec, index, len(storages), memory)
+                elif live.weight is None:
+                    live.op, live.output, live.spec = index, len(storages), spec
             storages.append(memory.index)
             if op.mutates:
                 memory.last_write = index
-        if op.mutates and not plan.specs and read:
-            read[0].memory.last_write = index
         return tuple(storages)
+
+
+def _memory_of(weight: Weight) -> Memory:
+    if weight.memory is None:
+        weight.memory = Memory(-1, 0, -1)
+    return weight.memory
 
 
 def tensors_in(obj: Any) -> Iterator[Tensor]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from explorer.trace.records import TensorRecord
 from explorer.trace.shapes import META
+
+if TYPE_CHECKING:
+    from explorer.trace.recorder import Memory
 
 
 class Spec:
@@ -36,7 +39,7 @@ class Spec:
 class Weight:
     """A parameter or a buffer of the model that is being recorded, once, by identity."""
 
-    __slots__ = ("aliases", "name", "requires_grad", "spec", "tensor", "unread")
+    __slots__ = ("aliases", "memory", "name", "requires_grad", "spec", "tensor", "unread")
 
     def __init__(self, name: str, spec: Spec, tensor: Tensor, requires_grad: bool) -> None:
         self.name = name
@@ -46,6 +49,8 @@ class Weight:
         self.aliases: list[str] = []
         self.unread = 0
         """Elements of a parameter that no op has read yet."""
+        self.memory: Memory | None = None
+        """Where it is, once an op has viewed or written it: what is written can be read."""
 
 
 _SPECS: dict[Any, Spec] = {}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from explorer.errors import ExplorerError, TraceError
@@ -20,6 +22,8 @@ from explorer.trace.records import Trace
 Shape = tuple[int, ...]
 Mode = Literal["eval", "train"]
 
+MAX_INPUT = 2**40
+"""Largest input (elements): with a thousand times as many, no sizes overflow in the model."""
 REAL_RUN_MAX_PARAMS = 200_000_000
 """Largest model (elements) that is run for real when meta tensors are not enough."""
 REAL_RUN_MAX_INPUT = 8 * 3 * 512 * 512
@@ -67,8 +71,10 @@ def trace_model(
         check_options(spec, options or {})
         model = build_on_meta(spec.build, **(options or {}))
         hints = [(spec.min_size), cast(tuple[int, int], spec.input_shape[-2:])]
-    else:
+    elif isinstance(model, nn.Module):
         name, hints = type(model).__name__, []
+    else:
+        raise TraceError(f"The model should be a module or a registered name, not {model!r}.")
     shapes = _shapes(input_shape)
     if shapes:
         dtype = _dtype(model)
@@ -80,6 +86,11 @@ def trace_model(
     except ExplorerError:
         raise
     except Exception as error:
+        if uninitialized := [n for n, p in model.named_parameters() if is_lazy(cast(Any, p))]:
+            raise TraceError(
+                f"{name} has lazy layers whose weights have no shape yet ({uninitialized[0]}): "
+                "call the model once on a real input, then trace it."
+            ) from error
         if _needs_values(recorder, error):
             return run.for_real()
         works = run.works if len(shapes) == 1 and len(shapes[0]) == 4 else None
@@ -91,29 +102,35 @@ def trace_model(
 def _shapes(input_shape: Shape | Sequence[Shape] | None) -> list[Shape]:
     if input_shape is None:
         return []
-    several = bool(input_shape) and isinstance(input_shape[0], (tuple, list))
-    given = cast(Sequence[Shape], input_shape if several else [input_shape])
-    shapes = [tuple(shape) for shape in given]
+    is_list = isinstance(input_shape, (tuple, list))
+    several = is_list and bool(input_shape) and isinstance(input_shape[0], (tuple, list))
+    shapes: list[Any] = list(input_shape) if several else [input_shape]
     for shape in shapes:
-        if not shape or not all(type(size) is int and size > 0 for size in shape):
+        sizes = shape if isinstance(shape, (tuple, list)) else ()
+        if not sizes or not all(type(size) is int and size > 0 for size in sizes):
             raise TraceError(
-                f"Input shape {shape} should be positive integers, with the batch first: "
+                f"Input shape {shape!r} should be positive integers, with the batch first: "
                 "(1, 3, 224, 224)."
             )
-    return shapes
+        if prod(sizes) > MAX_INPUT:
+            raise TraceError(f"Input shape {shape!r} is larger than any computer's memory.")
+    return [tuple(shape) for shape in shapes]
 
 
 def _dtype(model: nn.Module) -> torch.dtype:
     return next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
 
 
+_SIGNS = (
+    "meta tensor", "Meta tensor", "on meta", "meta device", "device meta", "meta and cpu",
+    "cpu and meta", "data-dependent", "no data", "'Meta'",
+)  # fmt: skip
+
+
 def _needs_values(recorder: Recorder, error: Exception) -> bool:
     """Whether the pass failed because a meta tensor has no values."""
     text = str(error)
-    return recorder.needs_values or any(
-        sign in text
-        for sign in ("meta tensor", "Meta tensor", "on meta", "data-dependent", "no data", "'Meta'")
-    )
+    return recorder.needs_values or any(sign in text for sign in _SIGNS)
 
 
 class _NoFastPath(TorchFunctionMode):
