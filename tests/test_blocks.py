@@ -137,9 +137,11 @@ def test_an_in_place_sum_is_the_same_block():
         ("projection", lambda m, x: m.p(F.avg_pool2d(x, 1))),
         ("pad", lambda m, x: F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 4, 4))),
         ("pad", lambda m, x: torch.cat([x[:, :, ::2, ::2]] * 2, 1)),
+        ("pad", lambda m, x: F.pad(F.avg_pool2d(x, 2), (0, 0, 0, 0, 0, 8))),
+        ("pad", lambda m, x: x.repeat(1, 2, 1, 1)[:, :, ::2, ::2]),
         ("pool", lambda m, x: F.avg_pool2d(x, 2).repeat(1, 2, 1, 1)),
     ],
-    ids=["convolution", "resnet-d", "option-a", "doubled", "pooled"],
+    ids=["convolution", "resnet-d", "option-a", "doubled", "pyramid", "sliced", "pooled"],
 )
 def test_what_a_shortcut_does_is_told(expected: str, shortcut: Callable[[Net, Tensor], Tensor]):
     small = expected == "projection"
@@ -170,6 +172,11 @@ def test_a_sum_of_two_heavy_paths_is_no_residual_block():
     net = Net(lambda m, x: m.b(m.a(x)) + m.d(m.c(x)), a=conv(), b=conv(), c=conv(), d=conv())
     block = only(net)
     assert (block.kind, block.shortcut, block.connections) == ("branches", "", 2)
+
+
+def test_a_sum_of_two_single_layers_is_no_residual_block():
+    block = only(Net(lambda m, x: m.a(x) + m.b(x), a=conv(), b=conv(8, 1)))
+    assert (block.kind, block.shortcut) == ("branches", "")
 
 
 def test_a_sum_of_three_is_one_block():
@@ -231,6 +238,16 @@ def test_one_aggregation_at_the_end_is_not_dense():
     assert "dense" not in kinds(trace)
 
 
+def test_concatenations_that_do_not_read_each_other_are_not_dense():
+    def forward(m: Net, x: Tensor) -> Tensor:
+        a, b = m.a(x), m.b(x)
+        two = torch.cat([x, a], 1)
+        return torch.cat([x, a, b], 1) + m.c(two)
+
+    net = Net(forward, a=conv(), b=conv(), c=nn.Conv2d(16, 24, 1))
+    assert "dense" not in kinds(trace_model(net, (1, 8, 16, 16)))
+
+
 def test_parallel_branches_keep_the_order_of_the_concatenation():
     def forward(m: Net, x: Tensor) -> Tensor:
         pooled = F.max_pool2d(x, 3, 1, 1)
@@ -254,6 +271,11 @@ def test_a_squeeze_and_excitation_is_a_gate_inside_its_block():
     assert len(gate.branches[1]) == 5
     assert (gate.parent, residual.parent) == (1, -1)
     assert outermost((gate, residual)) == (residual,)
+
+
+def test_a_product_with_a_bare_mean_is_no_gate():
+    net = Net(lambda m, x: m.a(x) * F.adaptive_avg_pool2d(x, 1), a=conv())
+    assert find_blocks(trace_model(net, (1, 8, 16, 16))) == ()
 
 
 def test_a_product_with_a_constant_is_no_gate():
@@ -310,6 +332,18 @@ def test_neighbours_of_different_size_do_not_fold():
     )  # fmt: skip
     folded = fold_blocks(find_blocks(trace_model(net, (1, 8, 16, 16))))
     assert [part.times for part in folded] == [2, 1, 1]
+
+
+def test_neighbours_that_read_different_widths_do_not_fold():
+    def forward(m: Net, x: Tensor) -> Tensor:
+        return torch.cat([m.a(x), m.b(x)], 1)
+
+    def block(channels: int) -> Net:
+        return Net(forward, a=nn.Conv2d(channels, 8, 1), b=nn.Conv2d(channels, 8, 1))
+
+    net = nn.Sequential(block(8), block(16), block(16))
+    folded = fold_blocks(find_blocks(trace_model(net, (1, 8, 16, 16))))
+    assert [part.times for part in folded] == [1, 2]
 
 
 def test_every_op_is_on_one_branch_of_a_block_at_most():

@@ -111,8 +111,7 @@ class _Table:
         self.costs = list(map(convention.cost, trace.ops))
         self.allocated = [0] * count
         for storage in trace.storages:
-            if trace.ops[storage.born].kind != "input":
-                self.allocated[storage.born] += storage.nbytes
+            self.allocated[storage.born] += storage.nbytes
         self.unread = [call.params for call in trace.calls]
         """Parameters that a call holds and no op reads."""
         for op in trace.ops:

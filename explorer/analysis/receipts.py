@@ -350,7 +350,7 @@ def _memory_line(trace: Trace, layer: Layer, ops: Sequence[OpRecord]) -> Receipt
     for op in ops:
         for tensor, storage in zip(op.outputs, op.storages, strict=False):
             record = trace.storages[storage] if storage >= 0 else None
-            if record and record.born == op.index and op.kind != "input":
+            if record and record.born == op.index:
                 elements = max(1, prod(tensor.shape))
                 width, rest = divmod(record.nbytes, elements)
                 product = _product(tensor.shape)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import ceil, log2
+from math import ceil, log2, prod
 from typing import NamedTuple
 
 from explorer.analysis.layers import Layer, layers
@@ -55,6 +55,8 @@ class _Run:
     start: int
     end: int
     """Its ops are `ops[start : end + 1]`; the last of them is on the main path."""
+    elements: int = 0
+    """Of the result of that last op."""
     weighted: int = 0
     """Ops with weights or products in it, branches included."""
     rows: list[Layer] = field(default_factory=list)
@@ -113,10 +115,11 @@ def _runs(trace: Trace) -> list[_Run]:
             runs.append(_Run(size, before + 1, index))
         run = runs[-1]
         run.resolution, run.end = size, index
+        run.elements = prod(_output_shape(op))
         run.weighted += _weighted(trace, before + 1, index + 1)
         before = index
     runs[-1].end = len(trace.ops) - 1
-    runs = _merged(runs)
+    runs = _merged(_unwindowed(runs))
     _open_with_block(trace, runs)
     return runs
 
@@ -139,6 +142,22 @@ def _weighted(trace: Trace, start: int, stop: int) -> int:
     return sum(op.macs > 0 for op in trace.ops[start:stop])
 
 
+def _unwindowed(runs: list[_Run]) -> list[_Run]:
+    """Undo cuts where a map is only laid out differently for a while, as in windows."""
+    kept: list[_Run] = []
+    for run in runs:
+        for place in range(len(kept) - 1, -1, -1):
+            if kept[place].elements != run.elements:
+                break
+            if kept[place].resolution == run.resolution:
+                run.weighted += sum(other.weighted for other in kept[place:])
+                run.start = kept[place].start
+                del kept[place:]
+                break
+        kept.append(run)
+    return kept
+
+
 def _merged(runs: list[_Run]) -> list[_Run]:
     """Join runs without weights to the next stage; what follows the last map is the head."""
     maps = [i for i, run in enumerate(runs) if run.weighted and run.resolution]
@@ -155,7 +174,7 @@ def _merged(runs: list[_Run]) -> list[_Run]:
         kept.append(run)
     if split < len(runs):
         weighted = sum(run.weighted for run in runs[split:])
-        kept.append(_Run((), start, runs[-1].end, weighted, is_head=True))
+        kept.append(_Run((), start, runs[-1].end, weighted=weighted, is_head=True))
     return kept
 
 

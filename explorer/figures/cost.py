@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 
 from explorer.analysis import Layer
 from explorer.analysis.units import count, percent, shape_text
-from explorer.figures._layout import selection_line, styled
+from explorer.figures._layout import mark_selection, styled
 from explorer.figures.theme import MUTED_INK, kind_color
 
 Unit = Literal["MACs", "FLOPs"]
@@ -29,7 +29,7 @@ def cost_bars(
         rows: layers in execution order.
         unit: what `Layer.cost` counts.
         theme: "light" or "dark".
-        selected: key of the layer to mark, if it has a bar.
+        selected: layer or module to mark, if it has a bar.
 
     Returns:
         Two bar charts over the same layers. A bar's custom data is its layer's key.
@@ -48,9 +48,7 @@ def cost_bars(
     ):
         _bars(figure, shown, values, position, theme)
         _cumulative(figure, values, position, theme)
-    marked = [number for number, row in enumerate(shown, 1) if row.key == selected]
-    for number in marked:
-        figure.add_vline(x=number, line=selection_line(theme))
+    mark_selection(figure, [row.key for row in shown], selected, theme)
     styled(figure, f"Parameters and {unit} per layer", theme, height=560)
     figure.update_xaxes(range=[0.3, max(len(shown), 6) + 0.7], showticklabels=False)
     figure.update_xaxes(

@@ -72,8 +72,7 @@ def module_map(
         )
     )
     figure.update_traces(tiling={"pad": 2} if form == "treemap" else {"orientation": "h"})
-    styled(figure, f"{name} by module: {count(total)} in all", theme, height=560)
-    return figure.update_layout(margin_t=48)
+    return styled(figure, f"{name} by module: {count(total)} in all", theme, height=560)
 
 
 def _around(row: Layer) -> Iterator[str]:

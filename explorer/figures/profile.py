@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from explorer.analysis import Layer
 from explorer.analysis.units import shape_text
-from explorer.figures._layout import selection_line, styled
+from explorer.figures._layout import mark_selection, styled
 from explorer.figures.theme import KIND_COLORS
 
 Shape = tuple[int, ...]
@@ -34,7 +34,7 @@ def shape_profile(rows: Sequence[Layer], *, theme: str = "light", selected: str 
     Args:
         rows: layers in execution order.
         theme: "light" or "dark".
-        selected: key of the layer to mark.
+        selected: layer or module to mark.
 
     Returns:
         Two step charts over the same layers, sizes on logarithmic axes. A point's custom data
@@ -56,9 +56,7 @@ def shape_profile(rows: Sequence[Layer], *, theme: str = "light", selected: str 
             _steps(figure, shown, values, name, color, dash, _SIZE_ROW)
     channels = [extent.channels for _, extent in shown]
     _steps(figure, shown, channels, "channels", colors["pooling"], "solid", _CHANNELS_ROW)
-    for number, (row, _) in enumerate(shown, 1):
-        if row.key == selected:
-            figure.add_vline(x=number, line=selection_line(theme))
+    mark_selection(figure, [row.key for row, _ in shown], selected, theme)
     styled(figure, "Spatial size and channels along the network", theme, height=520)
     figure.update_xaxes(range=[0.3, max(len(shown), 2) + 0.7], showticklabels=False)
     figure.update_xaxes(title_text=f"{len(shown)} layers, in execution order", row=_CHANNELS_ROW)

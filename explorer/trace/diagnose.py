@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -13,8 +14,18 @@ from explorer.trace.records import OpRecord, TensorRecord, Trace
 Shape = tuple[int, ...]
 
 USUAL_SIZES = (28, 32, 64, 96, 128, 160, 192, 224, 227, 256, 299, 320, 384, 448, 512, 640, 1024)
+USUAL_STEPS = (2, 3, 4, 6, 7, 8, 12, 14, 16, 24, 28, 32, 48, 64)
+"""Patches and windows, of which the size has to be a multiple."""
 SEARCH_SECONDS = 2.0
 """How long to look for a legal size before answering without one."""
+
+
+_NOT_ABOUT_SIZES = (AttributeError, ImportError, NameError, NotImplementedError, TypeError)
+"""Exceptions that no other size would mend."""
+_TOO_SMALL = re.compile("Kernel size|[Oo]utput size")
+_SIZES = re.compile(
+    "siz|shape|dim|channel|broadcast|stride|length|elements|divisible|reduction|should contain"
+)
 
 
 def explain(
@@ -46,22 +57,28 @@ def explain(
     layer = partial.calls[call].path if 0 <= call < len(partial.calls) else ""
     culprit, reason, features = _reason(partial, failure, error)
     suggested = None
+    if isinstance(error, _NOT_ABOUT_SIZES):
+        works = None
     if works is not None:
         channels = _channels(partial, failure)
-        suggested = (
-            _with_channels(shapes[0], channels, works)
-            if channels
-            else _nearest(shapes[0], works, hints)
-        )
+        shape = (shapes[0][0], channels, *shapes[0][2:]) if channels else shapes[0]
+        if channels and works(shape):
+            suggested = shape
+        elif partial.mode == "train" and shape[0] == 1 and works((2, *shape[1:])):
+            suggested = (2, *shape[1:])
+        else:
+            suggested = _nearest(shape, works, hints, grow=_too_small(failure, error))
     where = f"{partial.model} at {received} fails in {_layer_text(partial, call)}"
     operands = tuple(t.shape for t in failure.operands) if failure else ()
     op = failure.name if failure else ""
-    if failure is None and suggested is None:
-        return TraceError(f"{where}: {_first_line(error)}.", partial=partial, layer=layer, op=op)
+    if suggested is None and not (shapes and failure and _about_sizes(reason, error)):
+        return TraceError(
+            f"{where}: {reason}.", partial=partial, layer=layer, op=op, operand_shapes=operands
+        )
     remedies = _remedies(shapes[0], suggested, features, searched=works is not None)
     return InputSizeError(
-        " ".join([f"{where}: {reason}.", *remedies]) if shapes else f"{where}: {reason}.",
-        input_shape=shapes[0] if shapes else (),
+        " ".join([f"{where}: {reason}.", *remedies]),
+        input_shape=shapes[0],
         culprit=culprit,
         suggested_shape=suggested,
         suggested_in_features=features,
@@ -116,12 +133,23 @@ def _reason(
         if len(given) == len(operands[1]) and given[1] != wanted:
             return culprit, f"it takes {wanted} channels and gets {given[1]}{made_by}", None
     kernel = failure.kernel_size
-    if kernel and len(given) == len(kernel) + 2:
+    if _too_small(failure, error) and len(given) == len(kernel) + 2:
         size = "x".join(map(str, given[2:]))
         window = "x".join(map(str, kernel))
         return culprit, f"its {window} window does not fit a map of {size}{made_by}", None
     shapes = " and ".join("x".join(map(str, shape)) or "a scalar" for shape in operands[:3])
     return culprit, f"{failure.name} of {shapes}{made_by}: {_first_line(error)}", None
+
+
+def _too_small(failure: Failure | None, error: Exception) -> bool:
+    """Whether a window is larger than the map that it slides over."""
+    return bool(failure and failure.kernel_size and _TOO_SMALL.search(str(error)))
+
+
+def _about_sizes(reason: str, error: Exception) -> bool:
+    """Whether a failing op complains about its operands' sizes, not about their types."""
+    in_our_words = _first_line(error) not in reason
+    return in_our_words or bool(_SIZES.search(str(error)))
 
 
 def _source(partial: Trace, writer: int) -> OpRecord | None:
@@ -178,41 +206,49 @@ def _channels(partial: Trace, failure: Failure | None) -> int | None:
     return wanted if from_input and given[1] != wanted else None
 
 
-def _with_channels(shape: Shape, channels: int, works: Callable[[Shape], bool]) -> Shape | None:
-    suggested = (shape[0], channels, *shape[2:])
-    return suggested if works(suggested) else None
-
-
 def _nearest(
-    shape: Shape, works: Callable[[Shape], bool], hints: Sequence[tuple[int, int]]
+    shape: Shape,
+    works: Callable[[Shape], bool],
+    hints: Sequence[tuple[int, int]],
+    *,
+    grow: bool,
 ) -> Shape | None:
     """Find the legal image shape nearest to `shape`, batch and channels as they are.
 
-    Tries the usual sizes for height, width and both, nearest first, then halves the distance
-    to the first that works as long as one works in between.
+    Tries the usual sizes and the multiples of usual patches, nearest first, then halves the
+    distance to the first that works as long as one works in between.
     """
     batch, channels, height, width = shape
     deadline = time.monotonic() + SEARCH_SECONDS
 
-    def legal(h: int, w: int, n: int = batch) -> bool:
-        return time.monotonic() < deadline and works((n, channels, h, w))
+    def legal(size: tuple[int, int]) -> bool:
+        return time.monotonic() < deadline and works((batch, channels, *size))
 
-    if batch == 1 and legal(height, width, 2):
-        return (2, channels, height, width)
-    sizes = sorted(set(USUAL_SIZES) | {s for pair in hints for s in pair})
-    tries = {(h, width) for h in sizes} | {(height, w) for w in sizes} | {(s, s) for s in sizes}
-    tries |= set(hints)
-    near = sorted(tries, key=lambda t: abs(t[0] - height) + abs(t[1] - width))
-    found = next((t for t in near if t != (height, width) and legal(*t)), None)
-    if found is None:
+    def distance(size: tuple[int, int]) -> int:
+        return abs(size[0] - height) + abs(size[1] - width)
+
+    tries = _candidates(height, width, hints) - {(height, width)}
+    if grow:
+        tries = {(h, w) for h, w in tries if h >= height and w >= width}
+    good = next(filter(legal, sorted(tries, key=lambda size: (distance(size), size))), None)
+    if good is None:
         return None
-    good, bad = found, (height, width)
-    while max(abs(good[0] - bad[0]), abs(good[1] - bad[1])) > 1:
-        middle = ((good[0] + bad[0]) // 2, (good[1] + bad[1]) // 2)
-        if middle in (good, bad):
-            break
-        if legal(*middle):
+    bad = (height, width)
+    while (middle := ((good[0] + bad[0]) // 2, (good[1] + bad[1]) // 2)) not in (good, bad):
+        if legal(middle):
             good = middle
         else:
             bad = middle
     return (batch, channels, *good)
+
+
+def _candidates(height: int, width: int, hints: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Sizes (height, width) that are worth a try."""
+    sizes = set(USUAL_SIZES) | {size for pair in hints for size in pair}
+    found = {(size, width) for size in sizes} | {(height, size) for size in sizes}
+    found |= {(size, size) for size in sizes} | set(hints)
+    for step in USUAL_STEPS:
+        down = (height // step * step, width // step * step)
+        found |= {down, (down[0] + step, down[1] + step)}
+        found.add((round(height / step) * step, round(width / step) * step))
+    return {size for size in found if min(size) > 0}

@@ -20,6 +20,9 @@ _SILENT = frozenset(
 )
 """Questions about tensors: none is computed."""
 
+_ASSUMED = {"_nested_tensor_from_mask_left_aligned": False}
+"""Questions about values whose answer only opens a faster path to the same result."""
+
 _KNOWN = frozenset({"aten", "prims", "torchvision"})
 """Namespaces whose op names mean what `costs.py` says."""
 
@@ -28,8 +31,8 @@ class Op:
     """What is known of an ATen op before it meets operands."""
 
     __slots__ = (
-        "arguments", "axes", "cacheable", "cost", "data_dependent", "decomposes", "func", "kind",
-        "mutates", "name", "random", "resizes", "shape_rule", "silent", "writes",
+        "arguments", "assumed", "axes", "cacheable", "cost", "data_dependent", "decomposes",
+        "func", "kind", "mutates", "name", "random", "resizes", "shape_rule", "silent", "writes",
     )  # fmt: skip
 
     def __init__(self, func: Any) -> None:
@@ -65,6 +68,7 @@ class Op:
         axes = re.search(r"(\d)d", self.name)
         self.axes = int(axes[1]) if axes else 1
         """Spatial axes of an op that has its own name for each number of them (max_pool2d)."""
+        self.assumed = _ASSUMED.get(self.name)
         self.silent = namespace == "prim" or self.name in _SILENT
 
     def written(self, args: tuple[Any, ...]) -> list[Tensor]:

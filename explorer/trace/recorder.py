@@ -28,6 +28,8 @@ from explorer.trace.specs import Spec, Weight, spec_of
 
 Shape = tuple[int, ...]
 
+ORIGINAL = -2
+"""Instead of an op that wrote it: a weight of the model that was copied."""
 _RANDOM_STATE = torch.Generator().manual_seed(0).get_state()
 
 
@@ -101,7 +103,7 @@ class Failure:
     name: str
     operands: tuple[TensorRecord, ...]
     writers: tuple[int, ...]
-    """For each operand, the op that wrote it, -1 for a weight."""
+    """For each operand, the op that wrote it, negative for a weight."""
     kernel_size: Shape
     groups: int
     call: int
@@ -274,7 +276,7 @@ class Recorder(TorchDispatchMode):
         for tensor in tensors_in((args, kwargs)):
             if id(tensor) not in self._live:
                 self._source(tensor, "input")
-        with torch.inference_mode(), self:
+        with torch.inference_mode(), _no_version_counts(), self:
             out = self._call_model(model, args, kwargs)
         shapes = [tuple(t.shape) for t in tensors_in(out)]
         outputs = [Value(op, output) for op, output, _ in self._passed((out,)) if op >= 0]
@@ -315,7 +317,9 @@ class Recorder(TorchDispatchMode):
         """Meet a tensor from outside this pass: an original weight, or a constant."""
         weight = self._originals.get(id(tensor))
         if weight is not None:
-            return self._bind_weight(tensor, spec_of(tensor), weight)
+            live = self._bind_weight(tensor, spec_of(tensor), weight)
+            live.op = ORIGINAL
+            return live
         return self._source(tensor, "constant")
 
     def _allocate(self, nbytes: int) -> Memory:
@@ -352,6 +356,8 @@ class Recorder(TorchDispatchMode):
         """Answer one op from memory if possible, else run it; record it."""
         op = OPS.get(id(func)) or op_of(func)
         if op.silent:
+            if op.assumed is not None and not self.real:
+                return op.assumed
             return func(*args, **(kwargs or {}))
         live = self._live
         read: list[Live] = []
@@ -479,6 +485,8 @@ class Recorder(TorchDispatchMode):
         self, func: Any, op: Op, args: Any, kwargs: dict[str, Any], read: list[Live]
     ) -> Any:
         """Run an op on real tensors, on a mixture of real and meta tensors, or on none."""
+        if any(value.op == ORIGINAL for value in read):
+            return self.__torch_dispatch__(func, (), self._to_twins(args), self._to_twins(kwargs))
         mixed = not self.real and any(value.spec.is_meta for value in read)
         # A constant made on the CPU inside forward meets a meta tensor: it goes to meta.
         # Zero-dimensional tensors may stay: torch treats them as scalars.
@@ -493,6 +501,18 @@ class Recorder(TorchDispatchMode):
         args, kwargs = self._to_meta(args, scalars=True), self._to_meta(kwargs, scalars=True)
         return self.__torch_dispatch__(func, (), args, kwargs)
 
+    def _to_twins(self, obj: Any) -> Any:
+        """Replace the original's weights, which must stay as they are, by the copy's."""
+        if isinstance(obj, Tensor):
+            live = self._live.get(id(obj))
+            weight = live.weight if live is not None and live.op == ORIGINAL else None
+            return obj if weight is None else weight.tensor
+        if isinstance(obj, (list, tuple)):
+            return type(obj)(map(self._to_twins, obj))
+        if isinstance(obj, dict):
+            return {k: self._to_twins(v) for k, v in obj.items()}
+        return obj
+
     def _to_meta(self, obj: Any, *, scalars: bool = False) -> Any:
         if isinstance(obj, Tensor):
             if obj.is_meta or not (scalars or obj.dim()):
@@ -503,10 +523,7 @@ class Recorder(TorchDispatchMode):
                 # Both are kept: the key is an id, and must not be reused.
                 known = self._moved[id(obj)] = (obj, twin)
                 value = self._live[id(obj)]
-                if value.weight is not None:
-                    self._bind_weight(twin, spec_of(twin), value.weight)
-                else:
-                    self._bind(twin, spec_of(twin), value.op, value.output, value.memory)
+                self._bind(twin, spec_of(twin), value.op, value.output, value.memory)
             return known[1]
         if isinstance(obj, (list, tuple)):
             return type(obj)([self._to_meta(item, scalars=scalars) for item in obj])
@@ -578,6 +595,12 @@ class Recorder(TorchDispatchMode):
             if op.mutates:
                 memory.last_write = index
         return tuple(storages)
+
+
+def _no_version_counts() -> Any:
+    """Keep weights of the original, which are no inference tensors, from tracking views."""
+    key = torch._C.DispatchKey.ADInplaceOrView
+    return torch._C._ExcludeDispatchKeyGuard(torch._C.DispatchKeySet(key))
 
 
 def _memory_of(weight: Weight) -> Memory:

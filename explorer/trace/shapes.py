@@ -63,14 +63,16 @@ def _softmax(args: Args, kwargs: dict[str, Any]) -> Answer:
 
 def _batch_norm(args: Args, kwargs: dict[str, Any]) -> Answer:
     x = args[0]
-    if args[5] or x.dim() < 2 or not _fits(x, (x.shape[1],), *args[1:5]):
+    if args[5] or args[3] is None or args[4] is None:
         return None  # train mode has requirements of its own
+    if x.dim() < 2 or not _fits(x, x.shape[1:2], *args[1:5]):
+        return None
     return _same(args, kwargs)
 
 
 def _layer_norm(args: Args, kwargs: dict[str, Any]) -> Answer:
     x, normalized = args[0], args[1]
-    if tuple(x.shape[-len(normalized) :]) != tuple(normalized):
+    if not normalized or tuple(x.shape[-len(normalized) :]) != tuple(normalized):
         return None
     if not _fits(x, tuple(normalized), *args[2:4]):
         return None
@@ -79,24 +81,31 @@ def _layer_norm(args: Args, kwargs: dict[str, Any]) -> Answer:
 
 def _group_norm(args: Args, kwargs: dict[str, Any]) -> Answer:
     x, groups = args[0], args[1]
-    if x.dim() < 2 or x.shape[1] % groups or not _fits(x, (x.shape[1],), *args[2:4]):
+    if x.dim() < 2 or groups < 1 or x.shape[1] % groups:
+        return None
+    if not _fits(x, x.shape[1:2], *args[2:4]):
         return None
     return _same(args, kwargs)
 
 
 def _dropout(args: Args, kwargs: dict[str, Any]) -> Answer:
-    training = args[2] if len(args) > 2 else True
-    return _same(args, kwargs) if training else args[0]
+    x, probability, training = args
+    if not 0 <= probability <= 1:
+        return None
+    return _same(args, kwargs) if training else x
 
 
 def _in_place(args: Args, kwargs: dict[str, Any]) -> Answer:
-    return None if kwargs else args[0]
+    return None if kwargs or not is_plain(args[0]) else args[0]
 
 
 def _in_place_binary(args: Args, kwargs: dict[str, Any]) -> Answer:
     x, y = args[0], args[1]
-    fits = not isinstance(y, Tensor) or (x.dtype == y.dtype and x.shape == y.shape)
-    return x if fits else None
+    if not is_plain(x) or set(kwargs) - {"alpha"}:
+        return None
+    if isinstance(y, Tensor):
+        return x if x.dtype == y.dtype and x.shape == y.shape else None
+    return x if type(y) in (int, float) else None
 
 
 def _binary(args: Args, kwargs: dict[str, Any]) -> Answer:
@@ -116,8 +125,8 @@ def _binary(args: Args, kwargs: dict[str, Any]) -> Answer:
 
 def _cat(args: Args, kwargs: dict[str, Any]) -> Answer:
     tensors, dim = args[0], args[1] if len(args) > 1 else 0
-    first = tensors[0]
-    if first.dim() != 4 or dim not in (1, -3):
+    first = tensors[0] if tensors else None
+    if first is None or first.dim() != 4 or dim not in (1, -3):
         return None
     batch, channels, height, width = first.shape
     channels = 0
@@ -136,7 +145,7 @@ def _linear(args: Args, kwargs: dict[str, Any]) -> Answer:
     bias = args[2] if len(args) > 2 else None
     if weight.dim() != 2 or x.dim() < 2 or x.shape[-1] != weight.shape[1] or not is_plain(x):
         return None
-    if x.dtype != weight.dtype or (bias is not None and bias.shape != weight.shape[:1]):
+    if x.dtype != weight.dtype or not _fits(x, weight.shape[:1], bias):
         return None
     return _new((*x.shape[:-1], weight.shape[0]), x.dtype)
 
@@ -146,15 +155,17 @@ def _conv2d(args: Args, kwargs: dict[str, Any]) -> Answer:
     defaults = (None, (1, 1), (0, 0), (1, 1), 1)
     rest: Args = (*args[2:], *defaults[len(args) - 2 :])
     bias, stride, padding, dilation, groups = rest
-    if kwargs or isinstance(padding, str) or x.dim() != 4 or x.dtype != weight.dtype:
+    if kwargs or isinstance(padding, str) or x.dtype != weight.dtype:
+        return None
+    if not x.dim() == weight.dim() == 4:
         return None
     if not (len(stride) == len(padding) == len(dilation) == 2):
         return None
     batch, channels, height, width = x.shape
     filters, per_group, *kernel = weight.shape
-    if per_group * groups != channels or filters % groups or min(*stride, *dilation, *padding) < 0:
+    if min(*stride, *dilation, groups) < 1 or min(padding) < 0:
         return None
-    if bias is not None and bias.shape != (filters,):
+    if per_group * groups != channels or filters % groups or not _fits(x, (filters,), bias):
         return None
     # A tensor with one channel or one pixel is contiguous in every memory format, and then
     # torch chooses one by the other operand: leave it to torch.
@@ -171,9 +182,9 @@ def _conv2d(args: Args, kwargs: dict[str, Any]) -> Answer:
     return _new((batch, filters, *out), x.dtype)
 
 
-_UNARY = """relu sigmoid tanh silu gelu hardswish hardsigmoid hardtanh relu6 elu selu celu
+_UNARY = """relu sigmoid tanh silu gelu hardswish hardsigmoid hardtanh relu6 elu selu
     leaky_relu mish softplus log_sigmoid exp sqrt rsqrt abs neg""".split()
-_UNARY_IN_PLACE = """relu_ silu_ hardswish_ hardsigmoid_ hardtanh_ relu6_ elu_ selu_ celu_
+_UNARY_IN_PLACE = """relu_ silu_ hardswish_ hardsigmoid_ hardtanh_ relu6_ elu_ selu_
     leaky_relu_ mish_ sigmoid_ tanh_ gelu_""".split()
 
 RULES: dict[str, ShapeRule] = {
@@ -181,7 +192,7 @@ RULES: dict[str, ShapeRule] = {
     **dict.fromkeys(_UNARY_IN_PLACE, _in_place),
     **dict.fromkeys(("add", "mul", "sub", "div"), _binary),
     **dict.fromkeys(("add_", "mul_", "sub_", "div_"), _in_place_binary),
-    **dict.fromkeys(("dropout", "feature_dropout", "alpha_dropout"), _dropout),
+    **dict.fromkeys(("dropout", "alpha_dropout"), _dropout),
     "softmax": _softmax,
     "log_softmax": _softmax,
     "batch_norm": _batch_norm,

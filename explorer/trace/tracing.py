@@ -123,7 +123,7 @@ def _dtype(model: nn.Module) -> torch.dtype:
 
 _SIGNS = (
     "meta tensor", "Meta tensor", "on meta", "meta device", "device meta", "meta and cpu",
-    "cpu and meta", "data-dependent", "no data", "'Meta'",
+    "cpu and meta", "data-dependent", "no data", "'Meta'", "fake impl",
 )  # fmt: skip
 
 

@@ -16,17 +16,16 @@ with main:
         widgets.failed(choice, failure)
         if not failure.partial:
             st.stop()
-    outline = cache.outline(choice, view.convention)
-    numbers = cache.model_totals(choice, view.convention)
-    widgets.metrics(choice, view, numbers)
-    widgets.counting(0 if failure else numbers.unused_params)
-    st.caption(outline.statement + (" Counted up to the layer that fails." if failure else ""))
+    overview = cache.overview(choice, view.convention)
+    widgets.metrics(choice, view, overview.totals)
+    widgets.counting(0 if failure else overview.totals.unused_params)
+    st.caption(overview.statement + (" Counted up to the layer that fails." if failure else ""))
 
     opened = tabs()
     if opened["layers"].open:
         with opened["layers"]:
             widgets.stage_table(choice, view)
-            view = widgets.layer_controls(choice, view, outline)
+            view = widgets.layer_controls(choice, view, overview)
             widgets.layer_table(choice, view, failure)
     if opened["blocks"].open:
         with opened["blocks"]:

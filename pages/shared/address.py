@@ -81,7 +81,7 @@ def restore(name: str, key: str, parse: Callable[[str], T | None], default: T) -
         text = query().get(name)
         value = default if text is None else parse(text)
         if value is None:
-            report((f"The link's {name}={text!r} is not one of the values there are here.",))
+            report((f"The link says {name}={text!r}, which is not known here; it is ignored.",))
         state[key] = default if value is None else value
     else:
         # Written even if unchanged: Streamlit forgets a widget's value when the widget is not

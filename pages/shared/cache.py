@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import gc
 import inspect
-import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -38,7 +37,7 @@ from explorer.analysis import (
     totals,
 )
 from explorer.blocks import Block, find_blocks, fold_blocks, outermost
-from explorer.diagram.block_svg import block_svg, block_title
+from explorer.diagram.block_svg import block_svg
 from explorer.errors import ExplorerError, InputSizeError, TraceError
 from explorer.figures.cost import cost_bars
 from explorer.figures.modules import module_map
@@ -113,47 +112,36 @@ def failure(choice: Choice) -> Failure | None:
 # -------------------------------------------------------------- what it says
 
 
-class Outline(NamedTuple):
-    """What a page must know to offer its controls."""
+class Overview(NamedTuple):
+    """The traced model as a whole: what stands at the head of a page and what its controls need."""
 
+    totals: Totals
+    statement: str
+    """What the totals count, in one or two sentences."""
+    stages: tuple[Stage, ...]
+    """The network by spatial resolution; of a partial trace, as far as it goes."""
     levels: int
     """Depth of the module tree: 1 if no module is inside another."""
     kinds: tuple[str, ...]
     """Kinds of the layers, in order of appearance."""
-    keys: frozenset[str]
-    """Whatever can be selected: layers, and modules that hold several."""
     most_expensive: str
     """Key of the layer with the most MACs; of the first layer if none has any."""
-    statement: str
-    """What the totals count, in one or two sentences."""
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def outline(choice: Choice, convention: Convention) -> Outline:
-    """Describe the traced model to the page's controls."""
+def overview(choice: Choice, convention: Convention) -> Overview:
+    """Sum up the traced model."""
     trace = _trace(choice)
     rows = layers(trace, None, convention)
-    keys = {row.key for row in rows} | {call.path for call in trace.calls if call.path}
     top = max(rows, key=lambda row: row.cost, default=None)
-    return Outline(
+    return Overview(
+        totals=totals(trace, convention),
+        statement=convention.statement(trace),
+        stages=stages(_with_output(trace), convention),
         levels=max((row.depth for row in rows), default=1),
         kinds=tuple(dict.fromkeys(row.kind for row in rows)),
-        keys=frozenset(keys),
         most_expensive=top.key if top else "",
-        statement=convention.statement(trace),
     )
-
-
-@st.cache_data(max_entries=256, show_spinner=False)
-def model_totals(choice: Choice, convention: Convention) -> Totals:
-    """Whole-model counts."""
-    return totals(_trace(choice), convention)
-
-
-@st.cache_data(max_entries=256, show_spinner=False)
-def model_stages(choice: Choice, convention: Convention) -> tuple[Stage, ...]:
-    """The network by spatial resolution; of a partial trace, as far as it goes."""
-    return stages(_with_output(_trace(choice)), convention)
 
 
 def _with_output(trace: Trace) -> Trace:
@@ -196,7 +184,7 @@ def selection(choice: Choice, convention: Convention, key: str) -> Selection | N
         layer,
         receipt(trace, layer, convention),
         is_module,
-        _stage_of(layer, rows, model_stages(choice, convention)),
+        _stage_of(layer, rows, overview(choice, convention).stages),
     )
 
 
@@ -260,10 +248,10 @@ class BlockRow(NamedTuple):
     key: str
     """What selecting it selects: its module or, if that holds more, the row of its join."""
     path: str
-    title: str
+    kind: str
+    what: str
+    """Its kind with what varies: "residual, projection"."""
     times: int
-    width: float
-    """Of its picture, in pixels."""
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
@@ -277,10 +265,17 @@ def blocks(choice: Choice) -> tuple[BlockRow, ...]:
     for block, *others in drawn:
         join = next(row.key for row in rows if row.first_op <= block.join < row.last_op)
         key = block.path if block.path and paths[block.path] == 1 else join
-        width = re.search(r'width="([\d.]+)"', block_svg(trace, block))
-        pixels = float(width[1]) if width else 0
-        found.append(BlockRow(key, block.path, block_title(block), 1 + len(others), pixels))
+        found.append(BlockRow(key, block.path, block.kind, _what(block), 1 + len(others)))
     return tuple(found)
+
+
+def _what(block: Block) -> str:
+    if block.shortcut:
+        return f"{block.kind}, {block.shortcut}"
+    if block.kind in ("dense", "branches"):
+        parts = "layers" if block.kind == "dense" else "paths"
+        return f"{block.kind}, {len(block.branches)} {parts}"
+    return block.kind
 
 
 @st.cache_data(max_entries=512, show_spinner=False)

@@ -151,7 +151,11 @@ def _read_model(query: Mapping[str, str], problems: list[str]) -> str:
     try:
         return get_spec(name).name
     except UnknownModelError as error:
-        problems.append(f"{error} Showing {get_spec(DEFAULT_MODEL).title} instead.")
+        hint = f"; did you mean {' or '.join(error.nearest)}?" if error.nearest else "."
+        problems.append(
+            f"There is no model called {name!r}{hint} Showing {get_spec(DEFAULT_MODEL).title} "
+            "instead."
+        )
         return DEFAULT_MODEL
 
 

@@ -14,6 +14,7 @@ from explorer.latency import DTYPES, LatencyRecord, Progress, available_devices
 from pages.shared import address
 from pages.shared.choice import Choice
 from pages.shared.jobs import PROCESSES, Job
+from pages.shared.widgets import plain
 
 _LATENCY_JOB: Final = "latency_job"
 _LATENCY_RECORDS: Final = "latency_records"
@@ -233,8 +234,8 @@ def _check_result(result: CrossCheck) -> None:
         },
     )
     for report in result.reports:
-        reasons = [f"- {_plain(reason.sentence)}" for reason in report.reasons]
-        st.markdown("\n".join([f"**{report.tool}.** {_plain(report.summary)}", "", *reasons]))
+        reasons = [f"- {plain(reason.sentence)}" for reason in report.reasons]
+        st.markdown("\n".join([f"**{report.tool}.** {plain(report.summary)}", "", *reasons]))
 
 
 def _check_row(report: ToolReport) -> dict[str, Any]:
@@ -246,10 +247,3 @@ def _check_row(report: ToolReport) -> dict[str, Any]:
         "MACs gap": report.macs_percent,
         "Seconds": report.seconds,
     }
-
-
-def _plain(text: str) -> str:
-    """Keep a name like `__init__` or a `*` from being read as Markdown."""
-    for sign in "\\`*_[]$":
-        text = text.replace(sign, f"\\{sign}")
-    return text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Final
 
 import pandas as pd
 import streamlit as st
@@ -12,11 +11,7 @@ from explorer.analysis.units import count
 from pages.shared import address, cache
 from pages.shared.choice import Choice
 from pages.shared.view import CHARTS, View, select_point
-from pages.shared.widgets import select_table, theme
-
-_BESIDE: Final = 460
-"""Widest block picture, in pixels, that stands beside the table of blocks and not below it."""
-
+from pages.shared.widgets import select_table, text_width, theme
 
 # ----------------------------------------------------------------------- charts
 
@@ -51,6 +46,7 @@ def charts(choice: Choice, view: View) -> None:
         on_select=lambda: select_point(key),
         selection_mode="points",
         config={"displayModeBar": False},
+        alt=titles[name],
     )
 
 
@@ -67,32 +63,39 @@ def blocks(choice: Choice, view: View) -> None:
         )
         return
     shown = cache.block_around(choice, view.convention, view.layer) if view.layer else None
-    if max(row.width for row in rows) > _BESIDE:
-        table, picture = st.container(), st.container()
-    else:
-        table, picture = st.columns([4, 5], gap="medium")
+    names = [row.path or choice.model for row in rows]
+    # A dense block or parallel branches need the page's width; other pictures are tall.
+    wide = any(row.kind in ("dense", "branches") for row in rows)
+    table, picture = (st.container(), st.container()) if wide else st.columns([3, 4], gap="medium")
     with table:
         st.caption("Found in the traced dataflow. Click a block to select its layers.")
         select_table(
             "blocks",
             pd.DataFrame(
                 {
-                    "Block": [row.path or choice.model for row in rows],
+                    "Block": names,
                     "×": [row.times for row in rows],
-                    "What": [row.title for row in rows],
+                    "What": [row.what for row in rows],
                 }
             ),
             keys=[row.key for row in rows],
             selected=shown,
             columns={
-                "Block": st.column_config.TextColumn(width=125),
-                "×": st.column_config.NumberColumn(width=40, help="Equal neighbours, drawn once."),
-                "What": st.column_config.TextColumn(width=245),
+                "Block": st.column_config.TextColumn(width=text_width(names, 75)),
+                "×": st.column_config.NumberColumn(width=36, help="Equal neighbours, drawn once."),
+                "What": st.column_config.TextColumn(
+                    width=text_width([row.what for row in rows], 100)
+                ),
             },
             width="content",
         )
     with picture:
-        st.image(cache.block_picture(choice, shown or 0, theme()), width="content")
+        row = rows[shown or 0]
+        st.image(
+            cache.block_picture(choice, shown or 0, theme()),
+            width="content",
+            alt=f"{row.path or choice.model}: {row.what}",
+        )
 
 
 # ----------------------------------------------------------------------- source

@@ -117,6 +117,8 @@ def _change_model() -> None:
             mode=shown.mode,
         )
     )
+    # What was looked for or selected is a part of the old model.
+    st.session_state["layer"] = st.session_state["find"] = ""
 
 
 def _reset() -> None:

@@ -131,13 +131,13 @@ def select_row(table: str, keys: Sequence[str], before: int | None) -> None:
 
 
 def select_point(chart: str) -> None:
-    """Select what was clicked in a chart whose points carry layer keys."""
+    """Select what was clicked in a chart: a bar or point by its custom data, a sector by its id."""
     points = st.session_state[chart]["selection"]["points"]
     if not points:
         address.touch()
         return
-    data = points[0].get("customdata") or [""]
-    select(str(data[0] if isinstance(data, (list, tuple)) else data))
+    (key,) = points[0].get("customdata") or (points[0].get("id", ""),)
+    select(str(key).rstrip("/"))
 
 
 # -------------------------------------------------------- reading parameters

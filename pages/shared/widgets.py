@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -39,6 +40,11 @@ def brand() -> None:
     st.html(here.with_name("style.css"))
 
 
+def plain(text: str) -> str:
+    """Keep text from being read as Markdown: `__init__`, or what a crafted link says."""
+    return re.sub(r"([\\`*_\[\]$:<>#~!|])", r"\\\1", text)
+
+
 # ------------------------------------------------------------------------ head
 
 
@@ -50,8 +56,10 @@ def title(choice: Choice) -> None:
         idea = cache.source(spec.name).summary.partition(": ")[2] or spec.family
         st.markdown(f"{idea[:1].upper()}{idea[1:]}")
         st.caption(f"{spec.paper} · `{spec.name}`")
-    for problem in address.problems():
-        st.warning(problem, icon=":material/link_off:")
+    problems = [plain(problem) for problem in address.problems()]
+    if problems:
+        text = problems[0] if len(problems) == 1 else "".join(f"- {each}\n" for each in problems)
+        st.warning(text, icon=":material/link_off:")
 
 
 def counting(unused_params: int) -> None:
@@ -140,7 +148,7 @@ def _apply(choice: Choice) -> None:
 
 def stage_table(choice: Choice, view: View) -> None:
     """The network by spatial resolution; a click selects the stage's first layer."""
-    stages = cache.model_stages(choice, view.convention)
+    stages = cache.overview(choice, view.convention).stages
     found = cache.selection(choice, view.convention, view.layer) if view.layer else None
     frame = pd.DataFrame(
         {
@@ -162,20 +170,20 @@ def stage_table(choice: Choice, view: View) -> None:
     )
 
 
-def layer_controls(choice: Choice, view: View, outline: cache.Outline) -> View:
+def layer_controls(choice: Choice, view: View, overview: cache.Overview) -> View:
     """Search, kinds, depth and downloads of the layer table.
 
     Returns:
         The view without kinds and depths that this model does not have.
     """
-    levels = [*range(1, outline.levels), 0]
-    view = narrow(view, outline.kinds, levels)
-    find, kinds, level, files = st.columns([3, 3, 3, 2], gap="small", vertical_alignment="bottom")
+    levels = [*range(1, overview.levels), 0]
+    view = narrow(view, overview.kinds, levels)
+    find, kinds, level, files = st.columns([6, 6, 5, 5], gap="small", vertical_alignment="bottom")
     find.text_input(
         "Find", key="find", type="search", placeholder="layer1, conv", on_change=address.touch
     )
     kinds.multiselect(
-        "Kinds", outline.kinds, key="kinds", placeholder="All", on_change=address.touch
+        "Kinds", overview.kinds, key="kinds", placeholder="All", on_change=address.touch
     )
     level.select_slider(
         "Depth of modules",
@@ -213,7 +221,15 @@ def layer_table(choice: Choice, view: View, failure: cache.Failure | None) -> No
         _displayed(shown, view, failure),
         keys=keys,
         selected=keys.index(selected) if selected in keys else None,
-        columns=_columns(view, Layer=135, Kind=102, Shape=165, Window=75, Params=78, Share=105),
+        columns=_columns(
+            view,
+            Layer=text_width(frame["Layer"], 135),
+            Kind=102,
+            Shape=165,
+            Window=75,
+            Params=78,
+            Share=105,
+        ),
     )
 
 
@@ -249,6 +265,12 @@ def select_table(
         on_select=lambda: select_row(name, keys, selected),
         selection_mode=["single-row", "single-cell"],
     )
+
+
+def text_width(texts: Iterable[str], least: int, most: int = 265) -> int:
+    """Width in pixels of a column that shows its longest text, within limits."""
+    longest = max((len(text) for text in texts), default=0)
+    return min(max(least, round(5.8 * longest) + 18), most)
 
 
 def _filtered(frame: pd.DataFrame, view: View) -> pd.DataFrame:
@@ -354,23 +376,21 @@ def _columns(view: View, **widths: int) -> dict[str, Any]:
 
 def inspector(choice: Choice, view: View, failure: cache.Failure | None) -> None:
     """The selected layer with its worked formulas; without one, the layer that matters most."""
-    outline = cache.outline(choice, view.convention)
     with st.container(border=True, key="inspector", gap="small"):
-        known = view.layer in outline.keys
-        if view.layer and not known:
-            st.caption(f":orange[There is no layer called `{view.layer}` here.]")
-        if known:
-            key = view.layer
-        elif failure and failure.layer in outline.keys:
-            key = failure.layer
+        found = cache.selection(choice, view.convention, view.layer) if view.layer else None
+        if view.layer and found is None:
+            st.caption(f":orange[There is no layer called {plain(view.layer)} here.]")
+        if found is None and failure and failure.layer:
+            found = cache.selection(choice, view.convention, failure.layer)
             st.caption("The layer that fails. Select another in the table, a chart or a block.")
-        else:
-            key = outline.most_expensive
+        if found is None:
+            found = cache.selection(
+                choice, view.convention, cache.overview(choice, view.convention).most_expensive
+            )
             st.caption(
                 f"The layer with the most {view.convention.unit}. "
                 "Select another in the table, a chart or a block."
             )
-        found = cache.selection(choice, view.convention, key)
         if found is None:
             return
         st.subheader(found.receipt.title, anchor=False)

@@ -70,6 +70,23 @@ def test_lenet_s_unpadded_convolutions_open_no_stage_and_c5_belongs_to_the_head(
     assert found[-1].params == 59_134
 
 
+def test_what_unpadded_convolutions_take_off_the_rim_opens_no_stage():
+    net = nn.Sequential(nn.Conv2d(3, 8, 5), nn.Conv2d(8, 8, 5), nn.Conv2d(8, 8, 5))
+    (only,) = stages(trace_model(net, (1, 3, 20, 20)))  # 20 -> 16 -> 12 -> 8
+    assert (only.name, only.layers) == ("8 × 8", 3)
+
+
+def test_a_first_stage_of_many_layers_is_no_stem():
+    def level(channels: int, depth: int) -> list[nn.Module]:
+        strided = nn.Conv2d(channels, 8, 3, 2, 1)
+        return [strided, *(nn.Conv2d(8, 8, 3, 1, 1) for _ in range(depth - 1))]
+
+    for depth, first in ((3, "stem"), (4, "C1")):
+        net = nn.Sequential(*level(3, depth), *level(8, 2), *level(8, 2))
+        found = stages(trace_model(net, (1, 3, 64, 64)))
+        assert names(found) == [first, "C2", "C3"]
+
+
 def test_a_preactivation_block_s_norm_belongs_to_the_stage_that_it_opens():
     assert [stage.first_key for stage in stages(traced("wrn_28_10"))] == [
         "conv1",
@@ -114,6 +131,24 @@ def test_a_transformer_has_a_patch_embedding_and_one_stage_of_tokens():
     found = stages(trace_model(Tokens(), (1, 3, 32, 64)))
     assert names(found) == ["patch embedding", "32 tokens", "head"]
     assert found[1].output_shape == (1, 32, 16)
+
+
+def test_windows_are_the_map_laid_out_differently():
+    class Windowed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 8, 3, 2, 1)
+            self.mix = nn.Linear(8, 8)
+            self.last = nn.Conv2d(8, 8, 3, padding=1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.conv(x)  # (1, 8, 16, 16), then 16 windows of 4 x 4
+            x = x.reshape(1, 8, 4, 4, 4, 4).permute(0, 2, 4, 3, 5, 1).reshape(16, 16, 8)
+            x = self.mix(x).reshape(1, 4, 4, 4, 4, 8).permute(0, 5, 1, 3, 2, 4)
+            return self.last(x.reshape(1, 8, 16, 16))
+
+    (only,) = stages(trace_model(Windowed(), (1, 3, 32, 32)))
+    assert (only.name, only.share) == ("16 × 16", 1.0)
 
 
 def test_a_squeeze_inside_a_block_opens_no_stage():

@@ -75,7 +75,11 @@ def assert_clean(figure: Figure) -> None:
     """Nothing overlaps, nothing is clipped, no edge runs through a box or a label."""
     for i, box in enumerate(figure.boxes):
         assert inside(box, figure.paper)
-        assert not any(overlap(box, other) for other in figure.boxes[i + 1 :])
+        for other in figure.boxes[i + 1 :]:
+            assert not overlap(box, other)
+            beside = overlap(box, (-1e9, other[1], 1e9, other[3]))
+            apart = max(other[0] - box[2], box[0] - other[2])
+            assert not beside or apart >= 12
     for i, label in enumerate(figure.labels):
         assert inside(label, figure.paper), figure.texts[i]
         for other in figure.labels[i + 1 :]:

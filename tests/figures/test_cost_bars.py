@@ -58,6 +58,12 @@ def test_the_selected_layer_is_marked_in_both_charts(rows) -> None:
     assert not cost_bars(rows, selected="relu").layout.shapes
 
 
+def test_the_layers_of_a_selected_module_are_marked_together(rows) -> None:
+    # conv1, block.0.conv1, block.0.conv2, fc, fc@1: the block has bars 2 and 3
+    marks = cost_bars(rows, selected="block").layout.shapes
+    assert {(mark.type, mark.x0, mark.x1) for mark in marks} == {("rect", 1.5, 3.5)}
+
+
 def test_titles_and_axes_say_what_is_counted(rows) -> None:
     layout = cost_bars(rows, unit="FLOPs").layout
     assert layout.title.text == "Parameters and FLOPs per layer"

@@ -324,6 +324,18 @@ def test_another_dtype_times_a_copy_and_leaves_the_module_alone(script) -> None:
         assert torch.equal(tensor, before[name])
 
 
+def test_a_copy_for_another_dtype_never_holds_a_weight_twice(
+    script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script(1)
+
+    def copied(weight: nn.Parameter, memo: object) -> nn.Parameter:
+        pytest.fail("a weight was copied as it was, before it was converted")
+
+    monkeypatch.setattr(nn.Parameter, "__deepcopy__", copied)
+    assert measure(Witness(), dtype="bfloat16").dtype == "bfloat16"
+
+
 def test_threads_are_set_for_the_runs_and_put_back(script) -> None:
     script(1)
     before = torch.get_num_threads()

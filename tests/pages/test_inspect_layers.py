@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from explorer import get_spec, list_models, trace_model
 from explorer.analysis import Convention, layers, layers_frame, receipt, stages, totals
 from explorer.analysis.units import count
+from pages.shared.choice import native_choice
 
 APP = Path(__file__).parents[2] / "app.py"
 
@@ -44,8 +46,8 @@ def metrics(app: AppTest) -> dict[str, tuple[str, str]]:
 
 
 def sentences(app: AppTest) -> list[str]:
-    """All errors and warnings shown."""
-    return [element.value for element in (*app.error, *app.warning)]
+    """All errors and warnings shown, as they are read."""
+    return [re.sub(r"\\(.)", r"\1", element.value) for element in (*app.error, *app.warning)]
 
 
 def table(app: AppTest, key: str) -> Any:
@@ -142,6 +144,15 @@ def test_choosing_an_architecture_resets_options_and_takes_its_native_size(
     }
     app.selectbox(key="model").set_value("resnet50").run()
     assert app.number_input(key="resnet50:num_classes").value == 1000
+
+
+def test_choosing_an_architecture_forgets_what_was_selected_in_the_old_one(
+    open_app: Open,
+) -> None:
+    app = open_app(model="resnet18", layer="layer1.0", find="conv")
+    app.selectbox(key="model").set_value("vgg11").run()
+    assert address(app) == {"model": "vgg11", "input": "3x224x224"}
+    assert len(table(app, "layer_table")) == len(layers(trace_model("vgg11", (1, 3, 224, 224))))
 
 
 def test_a_size_chosen_by_hand_stays_when_the_architecture_changes(open_app: Open) -> None:
@@ -255,7 +266,7 @@ def test_a_bad_part_of_a_link_is_one_sentence_and_leaves_the_address(
 def test_a_layer_that_the_model_lacks_is_said_and_something_else_shown(open_app: Open) -> None:
     app = open_app(layer="layer9.7.conv1")
     assert not app.exception
-    assert any("layer9.7.conv1" in caption.value for caption in app.caption)
+    assert any("There is no layer called layer9.7.conv1" in text.value for text in app.caption)
     assert "conv1" in inspector(app)
 
 
@@ -279,9 +290,25 @@ def test_a_page_change_that_empties_the_address_loses_no_choice(open_app: Open) 
 
 
 def test_markup_in_a_link_is_shown_as_text(open_app: Open) -> None:
-    app = open_app(layer="<script>alert(1)</script>", model="<b>x</b>")
+    app = open_app(layer="<script>alert(1)</script>", model="![x](https://example.org/x.png)")
     assert not app.exception
     assert "<script>" not in inspector(app)
+    assert "\\!\\[x\\](" in app.warning[0].value
+
+
+def test_parameters_that_no_layer_used_can_be_left_out(
+    open_app: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pages.shared import cache
+
+    real = cache.overview(native_choice("lenet5"), Convention())
+    unused = real._replace(totals=real.totals._replace(unused_params=1000))
+    monkeypatch.setattr(cache, "overview", lambda *_: unused)
+    app = open_app(model="lenet5")
+    assert metrics(app)["Parameters"][1] == "61,706"
+    app.toggle(key="unused").set_value(False).run()
+    assert metrics(app)["Parameters"][1] == "60,706"
+    assert address(app)["unused"] == "no"
 
 
 # ----------------------------------------------------------------------- counting
