@@ -175,10 +175,9 @@ class BareForward(Tool):
 
 def forget() -> None:
     """Empty all that the engine remembers from earlier traces of this process."""
-    from explorer.trace import ops, plans, specs
+    from explorer.trace import plans  # only the workers that trace import the engine
 
-    for memory in (ops.OPS, plans.PLANS, specs._SPECS):
-        memory.clear()
+    plans.forget()
 
 
 class Layerwise(Tool):

@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from explorer.trace.costs import FREE, Cost
-from explorer.trace.ops import Op, attributes_of, op_of
+from explorer.trace.ops import OPS, Op, attributes_of, op_of
 from explorer.trace.records import TensorRecord
-from explorer.trace.specs import Spec, spec_of
+from explorer.trace.specs import SPECS, Spec, spec_of
 
 NEW, SAME, VIEW = 0, 1, 2
 
@@ -67,6 +67,12 @@ def remember(key: Any, plan: Plan) -> None:
     PLANS[key] = plan
 
 
+def forget() -> None:
+    """Drop what earlier traces left in memory, as in a new process; benchmarks ask for it."""
+    for memory in (PLANS, SPECS, OPS):
+        memory.clear()
+
+
 def execute(
     func: Any,
     op: Op,
@@ -96,6 +102,7 @@ def execute(
     kind, cost, unknown = op.kind, FREE, False
     if on_meta and op.shape_rule is not None:
         out = op.shape_rule(args, kwargs)
+    ruled = out is not None
     if out is None and op.decomposes:
         with CostCounter() as counter:
             out = func.decompose(*args, **kwargs)
@@ -115,7 +122,11 @@ def execute(
     if out is None and op.mutates:  # `_foreach_add_` and the like return nothing
         outputs = tuple(op.written(args))
     out_specs = tuple([spec_of(o) if isinstance(o, Tensor) else None for o in outputs])
-    origins = tuple([_origin(op, o, i, tensors) for i, o in enumerate(outputs)])
+    origins = (
+        (Origin(SAME, 0) if out is tensors[0] else Origin(NEW, 0),)
+        if ruled
+        else tuple([_origin(op, o, i, tensors) for i, o in enumerate(outputs)])
+    )
     is_view = bool(outputs) and not op.mutates and all(o.how != NEW for o in origins)
     moves = (not is_view and kind != "bookkeeping") or op.name == "copy_"
     inputs = tuple([spec.record for spec in specs])

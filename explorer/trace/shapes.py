@@ -33,11 +33,13 @@ def canonical_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def is_plain(tensor: Tensor) -> bool:
     """Whether the tensor is floating point, not empty, and contiguous in canonical strides."""
-    return (
-        tensor.is_floating_point()
-        and tensor.stride() == canonical_strides(tensor.shape)
-        and tensor.numel() > 0
-    )
+    if not (tensor.is_contiguous() and tensor.is_floating_point()):
+        return False
+    shape = tensor.shape
+    if 0 in shape:
+        return False
+    # A contiguous tensor may have any stride where its size is 1.
+    return 1 not in shape or tensor.stride() == canonical_strides(shape)
 
 
 def _new(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
@@ -115,12 +117,14 @@ def _binary(args: Args, kwargs: dict[str, Any]) -> Answer:
     if isinstance(y, Tensor):
         if x.dtype != y.dtype or not is_plain(y) or x.dim() != y.dim():
             return None
-        pairs = list(zip(x.shape, y.shape, strict=True))
-        if any(a != b and b != 1 for a, b in pairs):  # only the second operand is broadcast
+        shape = tuple(map(max, x.shape, y.shape))
+        if shape not in (x.shape, y.shape):
             return None
-    elif type(y) not in (int, float):
-        return None
-    return _new(x.shape, x.dtype)
+        smaller = y.shape if shape == x.shape else x.shape
+        if any(a != b and b != 1 for a, b in zip(shape, smaller, strict=True)):
+            return None
+        return _new(shape, x.dtype)
+    return _new(x.shape, x.dtype) if type(y) in (int, float) else None
 
 
 def _cat(args: Args, kwargs: dict[str, Any]) -> Answer:
@@ -167,10 +171,6 @@ def _conv2d(args: Args, kwargs: dict[str, Any]) -> Answer:
         return None
     if per_group * groups != channels or filters % groups or not _fits(x, (filters,), bias):
         return None
-    # A tensor with one channel or one pixel is contiguous in every memory format, and then
-    # torch chooses one by the other operand: leave it to torch.
-    if channels == 1 or height * width == 1 or (per_group == 1 and kernel == [1, 1]):
-        return None
     if not is_plain(x) or not is_plain(weight):
         return None
     out = [
@@ -180,6 +180,35 @@ def _conv2d(args: Args, kwargs: dict[str, Any]) -> Answer:
     if min(out) < 1:
         return None  # torch raises its own error
     return _new((batch, filters, *out), x.dtype)
+
+
+def _is_image(x: Tensor) -> bool:
+    """Whether `x` is a plain batch of maps that is contiguous in one memory format only."""
+    return x.dim() == 4 and x.shape[1] > 1 and x.shape[2] * x.shape[3] > 1 and is_plain(x)
+
+
+def _adaptive_pool2d(args: Args, kwargs: dict[str, Any]) -> Answer:
+    x, size = args
+    if kwargs or not _is_image(x) or len(size) != 2 or min(size) < 1:
+        return None
+    return _new((*x.shape[:2], *size), x.dtype)
+
+
+def _pool2d(args: Args, kwargs: dict[str, Any]) -> Answer:
+    """out = floor((in + 2 padding - kernel) / stride) + 1."""
+    defaults = ((), (0, 0))
+    given: Args = (*args, *defaults[len(args) - 2 :])
+    x, kernel, stride, padding = given[:4]
+    if kwargs or given[4:] or not _is_image(x) or len(kernel) != 2 or len(padding) != 2:
+        return None  # with dilation, ceil mode or a divisor: torch
+    stride = stride or kernel
+    if len(stride) != 2 or min(*kernel, *stride) < 1 or min(padding) < 0:
+        return None
+    if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
+        return None
+    windows = zip(x.shape[2:], kernel, stride, padding, strict=True)
+    out = [(size + 2 * p - k) // s + 1 for size, k, s, p in windows]
+    return _new((*x.shape[:2], *out), x.dtype) if min(out) > 0 else None
 
 
 _UNARY = """relu sigmoid tanh silu gelu hardswish hardsigmoid hardtanh relu6 elu selu
@@ -201,5 +230,8 @@ RULES: dict[str, ShapeRule] = {
     "cat": _cat,
     "linear": _linear,
     "conv2d": _conv2d,
+    "adaptive_avg_pool2d": _adaptive_pool2d,
+    "avg_pool2d": _pool2d,
+    "max_pool2d": _pool2d,
 }
 """Rule by ATen name. A rule returns a new meta tensor, its own input, or None for "ask torch"."""

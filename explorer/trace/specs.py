@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -30,7 +31,7 @@ class Spec:
         # A detached meta tensor is the cheapest new tensor there is, and needs no memory.
         # It has to be an inference tensor, as everything in the pass is: an op that mixes both
         # worlds tracks versions, and fails on what has none.
-        with torch.inference_mode():
+        with nullcontext() if torch.is_inference_mode_enabled() else torch.inference_mode():
             self.template = torch.empty_strided(
                 tensor.shape, tensor.stride(), dtype=tensor.dtype, device=META
             )
@@ -53,24 +54,24 @@ class Weight:
         """Where it is, once an op has viewed or written it: what is written can be read."""
 
 
-_SPECS: dict[Any, Spec] = {}
+SPECS: dict[Any, Spec] = {}
 _MAX = 100_000
 
 
 def spec_of(tensor: Tensor) -> Spec:
     """Return the one `Spec` of all tensors with this shape, these strides, type and device."""
     key = (tensor.shape, tensor.stride(), tensor.dtype, tensor.device)
-    spec = _SPECS.get(key)
+    spec = SPECS.get(key)
     if spec is None:
-        if len(_SPECS) > _MAX:
-            _SPECS.clear()
-        spec = _SPECS.setdefault(key, Spec(tensor))
+        if len(SPECS) > _MAX:
+            SPECS.clear()
+        spec = SPECS.setdefault(key, Spec(tensor))
     return spec
 
 
 def meta_spec_of(tensor: Tensor) -> Spec:
     """Return the `Spec` of a meta tensor of the same shape, strides and type."""
-    spec = _SPECS.get((tensor.shape, tensor.stride(), tensor.dtype, META))
+    spec = SPECS.get((tensor.shape, tensor.stride(), tensor.dtype, META))
     if spec is None:
         empty = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=META)
         spec = spec_of(empty)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any, Literal, cast
@@ -121,16 +122,13 @@ def _dtype(model: nn.Module) -> torch.dtype:
     return next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
 
 
-_SIGNS = (
-    "meta tensor", "Meta tensor", "on meta", "meta device", "device meta", "meta and cpu",
-    "cpu and meta", "data-dependent", "no data", "'Meta'", "fake impl",
-)  # fmt: skip
+_NEEDS_VALUES = re.compile(r"\b[Mm]eta\b|data-dependent|no data|fake impl")
+"""What the messages of ops say that cannot run on the meta device."""
 
 
 def _needs_values(recorder: Recorder, error: Exception) -> bool:
     """Whether the pass failed because a meta tensor has no values."""
-    text = str(error)
-    return recorder.needs_values or any(sign in text for sign in _SIGNS)
+    return recorder.needs_values or bool(_NEEDS_VALUES.search(str(error)))
 
 
 class _NoFastPath(TorchFunctionMode):

@@ -233,7 +233,8 @@ def test_every_name_in_the_table_has_one_kind() -> None:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("conv2d", "convolution"), ("relu_", "activation"), ("add_", "add"), ("copy_", "bookkeeping"),
+        ("conv2d", "convolution"), ("relu_", "activation"), ("add_", "add"),
+        ("fill_", "bookkeeping"),
         ("__and__", "elementwise"), ("_foreach_add_", "elementwise"), ("nothing_known", "unknown"),
     ],
 )  # fmt: skip

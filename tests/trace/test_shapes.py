@@ -294,6 +294,32 @@ def test_conv2d(arguments: tuple[Any, ...]) -> None:
     answered(F.conv2d, *arguments)
 
 
+WINDOW = st.integers(-1, 4) | st.tuples(st.integers(0, 4), st.integers(0, 4))
+
+
+@settings(max_examples=400)
+@given(
+    x=images(),
+    kernel=WINDOW,
+    stride=st.none() | WINDOW,
+    padding=st.just(0) | WINDOW,
+    ceil_mode=st.booleans(),
+    name=st.sampled_from(("max_pool2d", "avg_pool2d")),
+)
+def test_pooling(
+    x: Tensor, kernel: Any, stride: Any, padding: Any, ceil_mode: bool, name: str
+) -> None:
+    pool = getattr(F, name)
+    answered(pool, x, kernel, stride, padding)
+    answered(pool, x, kernel, stride, padding, ceil_mode=ceil_mode)
+
+
+@settings(max_examples=200)
+@given(x=images(), size=WINDOW)
+def test_adaptive_pooling(x: Tensor, size: Any) -> None:
+    answered(F.adaptive_avg_pool2d, x, size)
+
+
 # ------------------------------------------------------------------ the rules do speak
 
 USUAL: dict[str, Callable[[], Any]] = {
@@ -312,6 +338,9 @@ USUAL: dict[str, Callable[[], Any]] = {
     "cat": lambda: torch.cat([of_shape(2, 4, 5, 5), of_shape(2, 3, 5, 5)], 1),
     "linear": lambda: F.linear(of_shape(2, 5, 4), of_shape(3, 4), of_shape(3)),
     "conv2d": lambda: F.conv2d(of_shape(1, 4, 5, 5), of_shape(2, 4, 3, 3), of_shape(2)),
+    "adaptive_avg_pool2d": lambda: F.adaptive_avg_pool2d(of_shape(1, 4, 5, 5), 1),
+    "avg_pool2d": lambda: F.avg_pool2d(of_shape(1, 4, 5, 5), 2),
+    "max_pool2d": lambda: F.max_pool2d(of_shape(1, 4, 5, 5), 3, 2, 1),
 }  # fmt: skip
 
 
