@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared import cache, measurements, panels, sidebar, widgets
+from pages.shared import cache, inspector, measurements, panels, sidebar, tables, widgets
 from pages.shared.view import open_view, tabs
 
 choice = sidebar.current()
@@ -24,9 +24,9 @@ with main:
     opened = tabs()
     if opened["layers"].open:
         with opened["layers"]:
-            widgets.stage_table(choice, view)
-            view = widgets.layer_controls(choice, view, overview)
-            widgets.layer_table(choice, view, failure)
+            tables.stage_table(choice, view)
+            view = tables.layer_controls(choice, view, overview)
+            tables.layer_table(choice, view, failure)
     if opened["blocks"].open:
         with opened["blocks"]:
             panels.blocks(choice, view)
@@ -43,4 +43,4 @@ with main:
         with opened["source"]:
             panels.source(choice)
 with side:
-    widgets.inspector(choice, view, failure)
+    inspector.show(choice, view, failure)

@@ -10,8 +10,9 @@ import streamlit as st
 from explorer.analysis.units import count
 from pages.shared import address, cache
 from pages.shared.choice import Choice
+from pages.shared.tables import select_table, text_width
 from pages.shared.view import CHARTS, View, select_point
-from pages.shared.widgets import select_table, text_width, theme
+from pages.shared.widgets import theme
 
 # ----------------------------------------------------------------------- charts
 
