@@ -69,7 +69,7 @@ class Op:
         self.axes = int(axes[1]) if axes else 1
         """Spatial axes of an op that has its own name for each number of them (max_pool2d)."""
         self.assumed = _ASSUMED.get(self.name)
-        self.silent = namespace == "prim" or self.name in _SILENT
+        self.silent = namespace in ("prim", "profiler") or self.name in _SILENT
 
     def written(self, args: tuple[Any, ...]) -> list[Tensor]:
         """Return the tensors among the arguments that the op writes in place."""

@@ -258,13 +258,18 @@ class Recorder(TorchDispatchMode):
     def _passed(self, args: Any) -> tuple[Passed, ...]:
         if len(args) == 1:  # the usual case, quickly
             live = self._live.get(id(args[0]))
-            if live is not None:
+            if live is not None and live.weight is None and live.memory.last_write <= live.op:
                 return ((live.op, live.output, live.spec.record),)
         passed: list[Passed] = []
         for tensor in tensors_in(args):
             live = self._live.get(id(tensor))
             if live is None:
                 passed.append((-1, 0, spec_of(tensor).record))
+                continue
+            weight = live.weight
+            memory = live.memory if weight is None else weight.memory
+            if memory is not None and memory.last_write > live.op:  # through another alias
+                passed.append((memory.last_write, 0, live.spec.record))
             else:
                 passed.append((live.op, live.output, live.spec.record))
         return tuple(passed)

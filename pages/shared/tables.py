@@ -18,6 +18,8 @@ from pages.shared.widgets import theme
 _ROW: Final = 30
 """Height of a table row in pixels."""
 _HEADER: Final = 38
+_LONGEST_NAME: Final = 31
+"""Characters of a layer's path that its column shows; the inspector has it whole."""
 _TABLE_ROWS: Final = 16
 """Rows shown before a table scrolls."""
 _FORMS: Final[dict[cache.TableFormat, str]] = {"csv": "CSV", "md": "Markdown", "json": "JSON"}
@@ -100,11 +102,11 @@ def layer_table(choice: Choice, view: View, failure: cache.Failure | None) -> No
         selected=keys.index(selected) if selected in keys else None,
         columns=_columns(
             view,
-            Layer=text_width(frame["Layer"], 135),
+            Layer=text_width(map(_short, frame["Layer"]), 110, 205),
             Kind=102,
-            Shape=165,
-            Window=75,
-            Params=78,
+            Shape=158,
+            Window=68,
+            Params=74,
             Share=105,
         ),
     )
@@ -147,7 +149,15 @@ def select_table(
 def text_width(texts: Iterable[str], least: int, most: int = 265) -> int:
     """Width in pixels of a column that shows its longest text, within limits."""
     longest = max((len(text) for text in texts), default=0)
-    return min(max(least, round(5.8 * longest) + 18), most)
+    return min(max(least, round(6 * longest) + 18), most)
+
+
+def _short(name: object) -> str:
+    """Leave out the outer modules of a long path, so that the numbers beside it stay in view."""
+    text = str(name)
+    while len(text) > _LONGEST_NAME and "." in text:
+        text = text.partition(".")[2]
+    return text if text == name else f"…{text}"
 
 
 def _filtered(frame: pd.DataFrame, view: View) -> pd.DataFrame:
@@ -174,7 +184,7 @@ def _displayed(frame: pd.DataFrame, view: View, failure: cache.Failure | None) -
     columns = zip(frame["Input"], frame["Output"], strict=True)
     shapes = [f"{before} → {after}" if before != after else after for before, after in columns]
     windows = zip(frame["Kernel"], frame["Stride"], frame["Padding"], strict=True)
-    names = list(frame["Layer"])
+    names = list(map(_short, frame["Layer"]))
     # A list, because only columns of lists can show a value in its own colour.
     kinds = [[kind] for kind in frame["Kind"]]
     if failure and len(frame) and not frame["Output"].iloc[-1]:
@@ -186,9 +196,9 @@ def _displayed(frame: pd.DataFrame, view: View, failure: cache.Failure | None) -
             "Layer": names,
             "Kind": kinds,
             "Shape": [shape.replace(" × ", "×") for shape in shapes],
-            "Window": [window_text(*window) for window in windows],
             "Params": frame["Params"],
             view.convention.unit: frame[view.convention.unit],
+            "Window": [window_text(*window) for window in windows],
             "Share": frame["Share"],
             "Activation MiB": frame["Activation MiB"],
             "Cumulative": frame["Cumulative share"],

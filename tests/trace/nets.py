@@ -511,6 +511,49 @@ class ActivationInPlaceOnAView(nn.Module):
         return y + 1
 
 
+# The result is written through views of it, and returned under its first name.
+@case(
+    shape=(2, 3), macs=18, params=9,
+    edges="input>linear linear>select select>mul_ mul_>output",
+)  # fmt: skip
+class ReturnsWhatWasWrittenThroughAView(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 3, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.fc(x)
+        y.select(0, 1).mul_(2)
+        return y
+
+
+# A list of results is collected in a tensor made on the CPU.
+@case(
+    shape=(2, 3), macs=18, params=9,
+    edges="input>linear linear>select zeros>select@1 select@1>copy_ select>copy_ copy_>output",
+)  # fmt: skip
+class CollectsInAConstant(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 3, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found = torch.zeros(2, 3)
+        found[0] = self.fc(x)[1]
+        return found
+
+
+# A buffer is written and returned.
+@case(shape=(2, 3), edges="input>select select>sum sum>mul_ mul_>output")
+class ReturnsABuffer(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("seen", torch.ones(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.seen.mul_(x[0].sum())
+
+
 # Two operands of equal shape come back as two different tensors.
 @case(
     shape=(2, 3),

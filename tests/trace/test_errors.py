@@ -321,7 +321,8 @@ def test_a_huge_size_neither_hangs_nor_allocates(shape: tuple[int, ...]) -> None
 
 
 def test_sizes_that_overflow_inside_the_model_are_a_matter_of_size() -> None:
-    error = failure(nn.Sequential(nn.Conv2d(1, 10**5, 1, device="meta")), (1024, 1, 2**13, 2**13))
+    # 10^7 channels at 2^40 pixels of 4 bytes: more than 2^63 bytes.
+    error = failure(nn.Sequential(nn.Conv2d(1, 10**7, 1, device="meta")), (1, 1, 2**20, 2**20))
     assert isinstance(error, InputSizeError)
     assert "window does not fit" not in str(error)
 

@@ -196,9 +196,13 @@ def pairs(draw: st.DrawFn) -> tuple[Tensor, Tensor]:
     """Two tensors whose shapes have a fair chance to go together."""
     x = draw(tensors())
     shape = list(x.shape)
-    change = draw(st.sampled_from(("same", "one", "tail", "head", "other", "last")))
-    if change == "one" and shape:
+    change = draw(st.sampled_from(("same", "one", "both", "tail", "head", "other", "last")))
+    if change in ("one", "both") and shape:
         shape[draw(st.integers(0, len(shape) - 1))] = 1
+        if change == "both":  # each is broadcast in its own dimension
+            mine = list(x.shape)
+            mine[draw(st.integers(0, len(shape) - 1))] = 1
+            x = laid_out(tuple(mine), x.dtype, draw(st.sampled_from(LAYOUTS)))
     elif change == "tail":
         shape = shape[draw(st.integers(0, len(shape))) :]
     elif change == "head":
@@ -294,28 +298,38 @@ def test_conv2d(arguments: tuple[Any, ...]) -> None:
     answered(F.conv2d, *arguments)
 
 
-WINDOW = st.integers(-1, 4) | st.tuples(st.integers(0, 4), st.integers(0, 4))
-
-
-@settings(max_examples=400)
-@given(
-    x=images(),
-    kernel=WINDOW,
-    stride=st.none() | WINDOW,
-    padding=st.just(0) | WINDOW,
-    ceil_mode=st.booleans(),
-    name=st.sampled_from(("max_pool2d", "avg_pool2d")),
-)
-def test_pooling(
-    x: Tensor, kernel: Any, stride: Any, padding: Any, ceil_mode: bool, name: str
-) -> None:
-    pool = getattr(F, name)
-    answered(pool, x, kernel, stride, padding)
-    answered(pool, x, kernel, stride, padding, ceil_mode=ceil_mode)
+@st.composite
+def poolings(draw: st.DrawFn) -> tuple[Any, ...]:
+    """An image, a kernel, a stride that may be left out, and a padding."""
+    window = st.integers(-1, 4) | st.tuples(st.integers(0, 4), st.integers(0, 4))
+    return draw(images()), draw(window), draw(st.none() | window), draw(st.just(0) | window)
 
 
 @settings(max_examples=200)
-@given(x=images(), size=WINDOW)
+@given(
+    arguments=poolings(),
+    extra=st.sampled_from(
+        ({}, {"ceil_mode": True}, {"count_include_pad": False}, {"divisor_override": 2})
+    ),
+)
+def test_average_pooling(arguments: tuple[Any, ...], extra: dict[str, Any]) -> None:
+    answered(F.avg_pool2d, *arguments)
+    answered(F.avg_pool2d, *arguments, **extra)
+
+
+@settings(max_examples=200)
+@given(
+    arguments=poolings(),
+    dilation=AXES,
+    extra=st.sampled_from(({"ceil_mode": True}, {"return_indices": True})),
+)
+def test_maximum_pooling(arguments: tuple[Any, ...], dilation: Any, extra: dict[str, Any]) -> None:
+    answered(F.max_pool2d, *arguments)
+    answered(F.max_pool2d, *arguments, dilation)
+    answered(F.max_pool2d, *arguments, **extra)
+
+
+@given(x=images(), size=st.integers(-1, 3) | st.tuples(st.integers(0, 3), st.integers(0, 8)))
 def test_adaptive_pooling(x: Tensor, size: Any) -> None:
     answered(F.adaptive_avg_pool2d, x, size)
 
@@ -336,11 +350,11 @@ USUAL: dict[str, Callable[[], Any]] = {
     "layer_norm": lambda: F.layer_norm(of_shape(2, 4), (4,), of_shape(4), of_shape(4)),
     "group_norm": lambda: F.group_norm(of_shape(2, 4, 5, 5), 2, of_shape(4), of_shape(4)),
     "cat": lambda: torch.cat([of_shape(2, 4, 5, 5), of_shape(2, 3, 5, 5)], 1),
+    "adaptive_avg_pool2d": lambda: F.adaptive_avg_pool2d(of_shape(2, 4, 5, 5), 1),
+    "avg_pool2d": lambda: F.avg_pool2d(of_shape(2, 4, 5, 5), 2),
+    "max_pool2d": lambda: F.max_pool2d(of_shape(2, 4, 5, 5), 3, 2, 1),
     "linear": lambda: F.linear(of_shape(2, 5, 4), of_shape(3, 4), of_shape(3)),
     "conv2d": lambda: F.conv2d(of_shape(1, 4, 5, 5), of_shape(2, 4, 3, 3), of_shape(2)),
-    "adaptive_avg_pool2d": lambda: F.adaptive_avg_pool2d(of_shape(1, 4, 5, 5), 1),
-    "avg_pool2d": lambda: F.avg_pool2d(of_shape(1, 4, 5, 5), 2),
-    "max_pool2d": lambda: F.max_pool2d(of_shape(1, 4, 5, 5), 3, 2, 1),
 }  # fmt: skip
 
 
