@@ -61,7 +61,12 @@ class Op:
         self.decomposes = composite and self.cost is None and not self.mutates
         self.random = torch.Tag.nondeterministic_seeded in tags or self.kind == "recurrent"
         self.cacheable = not (self.resizes or self.data_dependent)
-        self.arguments = tuple((a.name, a.default_value) for a in schema.arguments)
+        self.arguments = tuple(
+            (position, argument.name, argument.default_value)
+            for position, argument in enumerate(schema.arguments)
+            if "Tensor" not in str(argument.type)
+        )
+        """Position, name and default of the arguments that are no tensors."""
         self.writes = tuple(
             i for i, a in enumerate(schema.arguments) if a.alias_info and a.alias_info.is_write
         )
@@ -98,14 +103,13 @@ def attributes_of(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict
     found: dict[str, Any] = {}
     if op.kind == "convolution":
         found["kernel_size"] = tuple(args[1].shape[2:])
-    for position, (name, default) in enumerate(op.arguments):
+    for position, name, default in op.arguments:
         value = args[position] if position < len(args) else kwargs.get(name, default)
-        if isinstance(value, (torch.dtype, torch.device)):
-            value = str(value).removeprefix("torch.")
-        if isinstance(value, (list, tuple)):
+        kind = type(value)
+        if kind is list:
             value = tuple(value)
-            if any(isinstance(item, Tensor) for item in value):
-                continue
+        elif kind is torch.dtype or kind is torch.device:
+            value = str(value).removeprefix("torch.")
         if isinstance(value, (bool, int, float, str, tuple)):
             found[name] = value
     if op.kind in ("convolution", "pooling"):
