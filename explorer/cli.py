@@ -27,7 +27,7 @@ from explorer.trace import trace_model
 if TYPE_CHECKING:
     import pandas as pd
 
-    from explorer.models import ModelSpec, Option
+    from explorer.models import ModelSpec
     from explorer.models._registry import OptionValue
     from explorer.trace.records import Trace
 
@@ -176,26 +176,8 @@ def _option(spec: ModelSpec, text: str) -> tuple[str, OptionValue]:
     name, equals, value = text.partition("=")
     if not equals:
         raise OptionError(f"--option takes NAME=VALUE, not {text!r}.", name)
-    known = spec.options.get(name)
-    return name, _value(known, value) if known else value
-
-
-def _value(option: Option, text: str) -> OptionValue:
-    """The value that a text spells, or the text itself for the option's own check to refuse."""
-    try:
-        match option.kind:
-            case "int":
-                return int(text)
-            case "float":
-                return float(text)
-            case "ints":
-                return tuple(int(part) for part in text.split(","))
-            case "bool":
-                return {"true": True, "false": False}[text.lower()]
-            case "choice":
-                return {str(choice): choice for choice in option.choices}[text]
-    except (KeyError, ValueError):
-        return text
+    known = spec.options.get(name)  # an unknown one is refused with the others
+    return name, known.parse(value, spec.name) if known else value
 
 
 def _convention(arguments: argparse.Namespace) -> Convention:

@@ -141,6 +141,11 @@ def test_the_readme_sets_up_and_runs_the_app_in_one_line() -> None:
     assert f"\n{line}.venv/bin/streamlit run app.py\n" in README
 
 
+def test_the_first_start_asks_for_no_email_address() -> None:
+    config = tomllib.loads((ROOT / ".streamlit/config.toml").read_text())
+    assert config["server"]["showEmailPrompt"] is False
+
+
 def test_the_checks_run_the_readme_s_own_test_command() -> None:
     pattern = re.search(r"grep -E '(.+)' README\.md", (ROOT / ".ci/run").read_text())
     assert pattern

@@ -17,6 +17,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -76,6 +77,27 @@ class Option:
         if not legal:
             raise OptionError(f"{model}: {self.name}={value!r} should be {wanted}.", self.name)
         return value  # type: ignore[return-value]
+
+    def parse(self, text: str, model: str) -> OptionValue:
+        """Read a value as a link or a command line spells it: 10, 0.5, true, B, 3,4,6,3.
+
+        Raises:
+            OptionError: it is no such value, or an illegal one; the message says the legal range.
+        """
+        return self.check(self._read(text.strip()), model)
+
+    def _read(self, text: str) -> object:
+        """Return the value, or the text itself for `check` to refuse."""
+        if self.kind == "bool":
+            return {"true": True, "false": False}.get(text.lower(), text)
+        if self.kind == "choice":
+            return next((choice for choice in self.choices if str(choice) == text), text)
+        try:
+            if self.kind == "ints":
+                return tuple(int(part) for part in re.split(r"[\s,;x×]+", text.strip("()[] ")))
+            return float(text) if self.kind == "float" else int(text)
+        except ValueError:
+            return text
 
     def _legal(self, value: object) -> tuple[bool, str]:
         if self.kind == "bool":

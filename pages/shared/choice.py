@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple, get_args
 
 from explorer.errors import OptionError, UnknownModelError
-from explorer.models._registry import ModelSpec, Option, OptionValue, get_spec, list_models
+from explorer.models._registry import ModelSpec, OptionValue, get_spec, list_models
 
 Mode = Literal["eval", "train"]
 
@@ -124,28 +124,6 @@ def option_text(value: OptionValue) -> str:
     return str(value)
 
 
-def parse_option(option: Option, text: str, model: str) -> OptionValue:
-    """Read the text that `option_text` writes.
-
-    Raises:
-        OptionError: it is no such value, or an illegal one; the message says the legal range.
-    """
-    return option.check(_parse_option(option, text.strip()), model)
-
-
-def _parse_option(option: Option, text: str) -> object:
-    if option.kind == "bool":
-        return {"true": True, "false": False}.get(text.lower(), text)
-    if option.kind == "choice":
-        return next((choice for choice in option.choices if str(choice) == text), text)
-    try:
-        if option.kind == "ints":
-            return tuple(int(part) for part in re.split(r"[\s,;x×]+", text.strip("()[] ")))
-        return float(text) if option.kind == "float" else int(text)
-    except ValueError:
-        return text
-
-
 def _read_model(query: Mapping[str, str], problems: list[str]) -> str:
     name = query.get("model", DEFAULT_MODEL)
     try:
@@ -222,7 +200,7 @@ def _read_options(
                 problems.extend(_unknown_option(name, spec))
             continue
         try:
-            values[name] = parse_option(option, text, spec.title)
+            values[name] = option.parse(text, spec.title)
         except OptionError as error:
             problems.append(f"{error} Using {option_text(option.default)}.")
     return chosen_options(spec, values)

@@ -20,7 +20,6 @@ from pages.shared.choice import (
     from_query,
     native_choice,
     option_text,
-    parse_option,
     to_query,
 )
 
@@ -219,7 +218,7 @@ def _checked(spec: ModelSpec, option: Option, value: OptionValue) -> OptionValue
     """Return the value, or the default with a sentence that says what would be legal."""
     try:
         if option.kind == "ints":
-            return parse_option(option, str(value), spec.title)
+            return option.parse(str(value), spec.title)
         return option.check(value, spec.title)
     except OptionError as error:
         st.caption(f":red[{error} Using {option_text(option.default)}.]")
