@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import gc
+import math
 import weakref
+from collections.abc import Iterable
+from itertools import accumulate
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, prune
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from explorer import trace_model
+from explorer import Trace, build_model, get_spec, trace_model
 from explorer.trace.recorder import tensors_in
 from tests.trace.checks import (
     assert_consistent,
@@ -215,6 +219,75 @@ def test_memory_is_freed_when_the_last_reference_goes() -> None:
     # op 0 is the input. Each result dies when the next one exists; the last is returned.
     born_and_died = [(s.born, s.died) for s in trace.storages]
     assert born_and_died[1:] == [(1, 3), (2, 4), (3, -1)]
+
+
+class PeakOfRealMemory(TorchDispatchMode):
+    """Watches the memory of a plain forward on the CPU, without any of our wrappers.
+
+    Attributes:
+        peak: most bytes that new tensors held at once.
+    """
+
+    def __init__(self, known: Iterable[Tensor]) -> None:
+        super().__init__()
+        self.references = {t.untyped_storage()._cdata: math.inf for t in known}
+        self.now = self.peak = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for tensor in tensors_in(out):
+            storage = tensor.untyped_storage()
+            key, size = storage._cdata, storage.nbytes()
+            if key not in self.references:
+                self.references[key] = 0
+                self.now += size
+                self.peak = max(self.peak, self.now)
+            self.references[key] += 1
+            weakref.finalize(tensor, self.let_go, key, size)
+        return out
+
+    def let_go(self, key: int, size: int) -> None:
+        self.references[key] -= 1
+        if not self.references[key]:
+            del self.references[key]
+            self.now -= size
+
+
+def peak_of(trace: Trace) -> int:
+    """Most bytes that are alive at once according to a trace, its inputs left out."""
+    given = {s for op in trace.ops if op.kind == "input" for s in op.storages}
+    change = [0] * (len(trace.ops) + 1)
+    for index, storage in enumerate(trace.storages):
+        if index not in given:
+            change[storage.born] += storage.nbytes
+            if storage.died >= 0:
+                change[storage.died] -= storage.nbytes
+    return max(accumulate(change))
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("lenet5", 32), ("alexnet", 224), ("resnet18", 96), ("resnet50", 64), ("densenet121", 64)],
+)
+def test_the_peak_of_live_memory_is_that_of_a_real_pass(name: str, size: int) -> None:
+    model = build_model(name)
+    x = torch.zeros(1, get_spec(name).input_shape[1], size, size)
+    watch = PeakOfRealMemory((*model.parameters(), *model.buffers(), x))
+    with torch.inference_mode(), watch:
+        model(x)
+    assert peak_of(trace_model(model, tuple(x.shape))) == watch.peak
+
+
+def test_a_profiler_label_is_no_op() -> None:
+    def labelled(x: Tensor) -> Tensor:
+        with torch.profiler.record_function("here"):
+            return x + 1
+
+    assert [op.name for op in trace_model(_Through(labelled), (4, 4)).ops] == [
+        "input", "linear", "add",
+    ]  # fmt: skip
 
 
 def test_constants_made_in_forward_are_ops_without_operands() -> None:

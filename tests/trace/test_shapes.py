@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from explorer.trace.ops import op_of
+from explorer.trace.recorder import tensors_in
 from explorer.trace.shapes import RULES, canonical_strides
 
 DTYPES = (torch.float32, torch.float32, torch.float32, torch.float16, torch.float64, torch.int64)
@@ -40,7 +41,8 @@ class Checked(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         op = op_of(func)
-        answer = op.shape_rule(args, kwargs) if op.shape_rule else None
+        on_meta = all(tensor.is_meta for tensor in tensors_in((args, kwargs)))
+        answer = op.shape_rule(args, kwargs) if op.shape_rule and on_meta else None
         if answer is None:
             return func(*args, **kwargs)
         try:
