@@ -138,7 +138,7 @@ def test_a_real_run_in_one_thread_does_not_disturb_meta_runs_in_others() -> None
 
     def fast_path() -> bool:
         with torch.inference_mode():
-            return all(torch.allclose(encoder(x), expected, atol=1e-6) for _ in range(20))
+            return all(torch.allclose(encoder(x), expected, atol=1e-5) for _ in range(20))
 
     found = together(
         lambda: [real.trace(models[0]) for _ in range(5)],
