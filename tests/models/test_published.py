@@ -34,6 +34,7 @@ class Row(NamedTuple):
     printed_macs: float | None
     source: str
     checked: str
+    note: str
 
 
 def _number(text: str) -> float | None:
@@ -57,12 +58,18 @@ def _rows() -> list[Row]:
                 _number(row["printed_macs_millions"]),
                 row["source"],
                 row["checked"],
+                row["note"],
             )
             for row in csv.DictReader(file)
         ]
 
 
 ROWS = _rows()
+# Printed values that do not fit the network they are printed for, as the row's note explains.
+CONTRADICTED = {
+    "BN-Inception / Inception v2 (sizes of Figure 5)",
+    "Inception v4",
+}
 each_row = pytest.mark.parametrize("row", ROWS, ids=[row.architecture for row in ROWS])
 
 
@@ -107,10 +114,15 @@ def test_a_printed_value_has_a_source_and_says_against_what_it_was_checked(row: 
 
 
 @each_row
-def test_a_printed_value_is_the_exact_one_but_for_rounding_and_convention(row: Row) -> None:
+def test_a_printed_value_is_the_exact_one_but_for_rounding_convention_or_a_noted_reason(
+    row: Row,
+) -> None:
     # The widest gap is ResNet-50 v1.5, 4.09 G against the 3.8 G of the paper's v1: 7.6%.
-    assert row.params == pytest.approx(row.printed_params or row.params, rel=0.08)
-    assert row.macs == pytest.approx(row.printed_macs or row.macs, rel=0.08)
+    same_params = row.params == pytest.approx(row.printed_params or row.params, rel=0.08)
+    same_macs = row.macs == pytest.approx(row.printed_macs or row.macs, rel=0.08)
+
+    assert (same_params and same_macs) == (row.architecture not in CONTRADICTED)
+    assert row.note or row.architecture not in CONTRADICTED
 
 
 def test_every_registered_model_is_in_the_table_unless_nobody_published_its_counts() -> None:
