@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -85,3 +86,101 @@ class Branches(nn.ModuleDict):
     def forward(self, x: Tensor) -> Tensor:
         """Return [f1(x), f2(x), ...]."""
         return torch.cat([branch(x) for branch in self.values()], dim=1)
+
+
+def make_divisible(width: float, divisor: int = 8) -> int:
+    """Round a scaled width to a multiple of `divisor`, never to less than 90% of it.
+
+    The rule of MobileNet's and EfficientNet's released code: 33.6 gives 32 and 11.2 gives 16.
+    """
+    rounded = max(divisor, int(width + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * width else rounded
+
+
+class ConvNormActivation(nn.Sequential):
+    """Convolution without bias, normalisation, activation; padded to keep the resolution.
+
+    Args:
+        in_channels: channels read.
+        out_channels: channels written.
+        kernel_size: size of the square kernel.
+        stride: stride of the convolution.
+        groups: groups of the convolution.
+        norm: makes the normalisation from its channels.
+        activation: class of the activation; None leaves it out (a linear projection).
+
+    Shape: (N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride)
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        groups: int = 1,
+        norm: Callable[[int], nn.Module] = nn.BatchNorm2d,
+        activation: type[nn.Module] | None = nn.ReLU,
+    ) -> None:
+        conv = nn.Conv2d(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            padding=kernel_size // 2,
+            groups=groups,
+            bias=False,
+        )
+        layers: list[nn.Module] = [conv, norm(out_channels)]
+        if activation is not None:
+            layers.append(activation(inplace=True))
+        super().__init__(*layers)
+
+
+class SqueezeExcitation(nn.Module):
+    """Global average, 1x1 squeeze, activation, 1x1 excite, gate: a weight for each channel.
+
+    Squeeze-and-Excitation Networks, Hu, Shen, Sun, CVPR 2018, arXiv:1709.01507.
+
+    Shape: (N, channels, H, W) -> (N, channels, H, W)
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        squeeze_channels: int,
+        activation: type[nn.Module] = nn.ReLU,
+        gate: type[nn.Module] = nn.Sigmoid,
+    ) -> None:
+        super().__init__()
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc1 = nn.Conv2d(channels, squeeze_channels, kernel_size=1)
+        self.fc2 = nn.Conv2d(squeeze_channels, channels, kernel_size=1)
+        self.activation = activation(inplace=True)
+        self.scale_activation = gate()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x, each channel times its weight between 0 and 1."""
+        scale = self.activation(self.fc1(self.avgpool(x)))
+        return x * self.scale_activation(self.fc2(scale))
+
+
+class StochasticDepth(nn.Module):
+    """In training, drop a residual branch for some images of the batch; in eval, do nothing.
+
+    Deep Networks with Stochastic Depth, Huang, Sun, Liu, Sedra, Weinberger, ECCV 2016,
+    arXiv:1603.09382.
+
+    Shape: (N, ...) -> (N, ...)
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x, or x / (1 - rate) with the dropped images' rows set to zero."""
+        if not self.training or self.rate == 0:
+            return x
+        kept = x.new_empty(len(x), *[1] * (x.dim() - 1)).bernoulli_(1 - self.rate)
+        return x * (kept / (1 - self.rate))

@@ -68,3 +68,22 @@ def assert_same_scores() -> Callable[
         torch.testing.assert_close(actual / scale, expected / scale)
 
     return check
+
+
+@pytest.fixture(scope="session")
+def assert_equals_reference(
+    with_random_weights: Callable[[nn.Module], nn.Module],
+    assert_same_scores: Callable[..., None],
+) -> Callable[..., None]:
+    """Compare a model with a reference of the same layout: names and shapes, then scores."""
+
+    def check(model: nn.Module, reference: nn.Module, *sizes: tuple[int, int]) -> None:
+        ours, theirs = model.state_dict(), reference.state_dict()
+        assert {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in theirs.items()}
+        if sizes:
+            with_random_weights(reference)
+            model.load_state_dict(reference.state_dict(), strict=True, assign=True)
+        for size in sizes:
+            assert_same_scores(model, reference, size)
+
+    return check

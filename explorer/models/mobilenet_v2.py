@@ -1,0 +1,108 @@
+"""MobileNet v2: the block is wide inside and narrow between, and its narrow ends stay linear.
+
+MobileNetV2: Inverted Residuals and Linear Bottlenecks, Sandler, Howard, Zhu, Zhmoginov, Chen,
+CVPR 2018, arXiv:1801.04381. Departs from the paper in nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from torch import Tensor, nn
+
+from explorer.models._layers import ConvNormActivation, make_divisible
+from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, register_model
+
+WidthMult = Annotated[float, Bounds(0.1, 2)]
+
+# Expansion, width, blocks and stride of each stage (Table 2).
+STAGES = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
+
+
+class InvertedResidual(nn.Module):
+    """1x1 expand, 3x3 depthwise, both with BN and ReLU6, 1x1 project, BN, plus the shortcut.
+
+    Without expansion the first 1x1 is left out; where the shape changes, the shortcut is.
+
+    Shape: (N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride)
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        inner = in_channels * expansion
+        self.residual = stride == 1 and in_channels == out_channels
+        layers: list[nn.Module] = []
+        if expansion > 1:
+            layers.append(ConvNormActivation(in_channels, inner, 1, activation=nn.ReLU6))
+        layers += [
+            ConvNormActivation(inner, inner, 3, stride, groups=inner, activation=nn.ReLU6),
+            nn.Conv2d(inner, out_channels, kernel_size=1, bias=False),
+            nn.BatchNorm2d(out_channels),
+        ]
+        self.conv = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x + F(x), or F(x) where the shape changes."""
+        return x + self.conv(x) if self.residual else self.conv(x)
+
+
+class MobileNetV2(nn.Module):
+    """3x3 stride 2, seventeen inverted residuals, 1x1 to 1280, global average, classifier.
+
+    The last 1x1 is scaled by width multipliers above 1 only (section 6.1).
+
+    Shape: (N, in_channels, H, W) -> (N, num_classes)
+    """
+
+    def __init__(
+        self, width_mult: float, num_classes: int, in_channels: int, dropout: float
+    ) -> None:
+        super().__init__()
+        channels = make_divisible(32 * width_mult)
+        layers: list[nn.Module] = [
+            ConvNormActivation(in_channels, channels, 3, stride=2, activation=nn.ReLU6)
+        ]
+        for expansion, base_width, depth, first_stride in STAGES:
+            width = make_divisible(base_width * width_mult)
+            for position in range(depth):
+                stride = first_stride if position == 0 else 1
+                layers.append(InvertedResidual(channels, width, stride, expansion))
+                channels = width
+        features = make_divisible(1280 * max(1.0, width_mult))
+        layers.append(ConvNormActivation(channels, features, 1, activation=nn.ReLU6))
+        self.features = nn.Sequential(*layers)
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
+        self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(features, num_classes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the class scores."""
+        x = self.features(x)  # (N, 1280, H / 32, W / 32)
+        return self.classifier(self.flatten(self.avgpool(x)))
+
+
+sandler_2018 = register_model(
+    family="MobileNet",
+    year=2018,
+    paper="Sandler, Howard, Zhu, Zhmoginov, Chen: MobileNetV2: Inverted Residuals and Linear "
+    "Bottlenecks, CVPR 2018, arXiv:1801.04381",
+)
+
+
+@sandler_2018
+def mobilenet_v2(
+    num_classes: NumClasses = 1000,
+    in_channels: InChannels = 3,
+    width_mult: WidthMult = 1.0,
+    dropout: Dropout = 0.2,
+) -> MobileNetV2:
+    """MobileNet v2."""
+    return MobileNetV2(width_mult, num_classes, in_channels, dropout)
