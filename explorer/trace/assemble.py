@@ -64,7 +64,7 @@ class Assembly:
             outputs=outputs,
             params=sum(p.numel for p in parameters),
             buffers=sum(b.numel for b in buffers),
-            macs=sum(op.macs for op in recorder.ops),
+            macs=sum(self.macs),
             activation_bytes=sum(m.nbytes for m in recorder.memories if m.index not in given),
         )
 

@@ -190,17 +190,23 @@ class Twin:
 
     def _copy_attributes(self, source: dict[str, Any], state: dict[str, Any]) -> None:
         """Copy what could change: empty containers and lists now, the rest at the end."""
+        for name in _HOOKS:
+            state[name] = {}
+        if any(map(source.get, _HOOKS)):
+            self._later += [(state, name, source[name]) for name in _HOOKS if source.get(name)]
         for name, value in source.items():
+            if name in _OWN:
+                continue
             kind = type(value)
             if kind in _PLAIN:
                 continue
             if kind in _EMPTY and not value:
-                state[name] = kind() if name in _OWN else self._memo.setdefault(id(value), kind())
+                state[name] = self._memo.setdefault(id(value), kind())
             elif kind is tuple and _PLAIN.issuperset(map(type, value)):
                 continue
             elif kind is list and _PLAIN.issuperset(map(type, value)):
                 state[name] = self._memo.setdefault(id(value), list(value))
-            elif name not in _STRUCTURE:
+            else:
                 self._later.append((state, name, value))
 
     def _alias(self, module: nn.Module, path: str) -> None:
@@ -292,9 +298,14 @@ _PLAIN = frozenset(
     }
 )  # fmt: skip
 _EMPTY = frozenset({dict, OrderedDict, list, set})
-_OWN = frozenset(nn.Module().__dict__)
-"""What every module has, and no two modules share."""
 _STRUCTURE = frozenset({"_parameters", "_buffers", "_modules"})
+_HOOKS = tuple(
+    name
+    for name, value in nn.Module().__dict__.items()
+    if isinstance(value, dict) and name not in _STRUCTURE
+)
+"""Dictionaries that every module has and no two modules share, nearly always empty."""
+_OWN = _STRUCTURE.union(_HOOKS)
 
 
 @lru_cache(maxsize=4096)

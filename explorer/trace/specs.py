@@ -12,7 +12,7 @@ from explorer.trace.records import TensorRecord
 from explorer.trace.shapes import META
 
 if TYPE_CHECKING:
-    from explorer.trace.recorder import Memory
+    from explorer.trace.live import Memory
 
 
 class Spec:

@@ -17,7 +17,8 @@ from explorer.errors import ExplorerError, TraceError
 from explorer.models._registry import check_options, get_spec
 from explorer.trace.build import Twin, build_on_meta
 from explorer.trace.diagnose import explain
-from explorer.trace.recorder import Recorder, tensors_in
+from explorer.trace.live import tensors_in
+from explorer.trace.recorder import Recorder
 from explorer.trace.records import Trace
 
 Shape = tuple[int, ...]

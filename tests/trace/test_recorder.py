@@ -16,7 +16,7 @@ from torch.nn.utils import parametrizations, prune
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from explorer import Trace, build_model, get_spec, trace_model
-from explorer.trace.recorder import tensors_in
+from explorer.trace.live import tensors_in
 from tests.trace.checks import (
     assert_consistent,
     assert_same_picture,

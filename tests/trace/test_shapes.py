@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from explorer.trace.live import tensors_in
 from explorer.trace.ops import op_of
-from explorer.trace.recorder import tensors_in
 from explorer.trace.shapes import RULES, canonical_strides
 
 DTYPES = (torch.float32, torch.float32, torch.float32, torch.float16, torch.float64, torch.int64)
