@@ -255,4 +255,6 @@ def _candidates(height: int, width: int, hints: Sequence[tuple[int, int]]) -> se
         down = (height // step * step, width // step * step)
         found |= {down, (down[0] + step, down[1] + step)}
         found.add((round(height / step) * step, round(width / step) * step))
+    if height == width:  # whoever asks for a square wants a square
+        found = {size for size in found if size[0] == size[1]} | set(hints)
     return {size for size in found if min(size) > 0}

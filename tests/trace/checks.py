@@ -8,14 +8,25 @@ from collections.abc import Iterator
 from math import prod
 from typing import Any
 
+import pytest
 import torch
 from torch import nn
 from torch.nn.modules import module as module_file
 
-from explorer import Trace
+from explorer import Trace, get_spec, list_models
 from explorer.trace.records import KINDS, OpRecord, TensorRecord, Value
 
 PLAIN = (int, float, str, bool, type(None))
+
+
+def registered() -> list[Any]:
+    """All registered models for a test's parameter: the first of each family, the rest slow."""
+    found, families = [], set()
+    for name in list_models():
+        family = get_spec(name).family
+        found.append(pytest.param(name, marks=pytest.mark.slow if family in families else ()))
+        families.add(family)
+    return found
 
 
 def assert_consistent(trace: Trace, model: nn.Module | None = None) -> None:

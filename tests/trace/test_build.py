@@ -12,10 +12,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from explorer import build_model, get_spec, list_models, trace_model
+from explorer import build_model, get_spec, trace_model
 from explorer.errors import TraceError
 from explorer.trace.build import Twin, build_on_meta, materialize
-from tests.trace.checks import assert_consistent, assert_same_picture, picture_of, process_picture
+from tests.trace.checks import (
+    assert_consistent,
+    assert_same_picture,
+    picture_of,
+    process_picture,
+    registered,
+)
 from tests.trace.nets import CASES, names
 
 pytestmark = [
@@ -119,7 +125,7 @@ def test_building_a_huge_model_on_meta_takes_no_memory() -> None:
     assert trace_model(model, (1, 100_000)).macs == 10**10
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize("name", registered())
 def test_every_registered_model_is_the_same_on_meta(name: str) -> None:
     spec = get_spec(name)
     with torch.device("meta"):

@@ -14,12 +14,12 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from explorer import get_spec, list_models, trace_model
+from explorer import get_spec, trace_model
 from explorer._torchvision import import_torchvision
 from explorer.trace.build import build_on_meta
 from explorer.trace.recorder import Recorder
 from explorer.trace.shapes import RULES
-from tests.trace.checks import assert_consistent
+from tests.trace.checks import assert_consistent, registered
 from tests.trace.nets import CASES
 from tests.trace.test_shapes import Checked
 
@@ -118,15 +118,7 @@ def test_rules_agree_with_torch_on_torchvision_models(name: str) -> None:
     assert checked.answered
 
 
-def _registered() -> list[Any]:
-    quick = {"lenet5", "alexnet_paper", "vgg11", "resnet18", "resnet20", "densenet121"}
-    return [
-        pytest.param(name, marks=() if name in quick else pytest.mark.slow)
-        for name in list_models()
-    ]
-
-
-@pytest.mark.parametrize("name", _registered())
+@pytest.mark.parametrize("name", registered())
 def test_registered_models_have_the_macs_that_torch_counts(name: str) -> None:
     spec = get_spec(name)
     trace = trace_model(name, spec.input_shape)
