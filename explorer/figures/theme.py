@@ -59,6 +59,15 @@ def tint(color: str, theme: str = "light", amount: float = 0.18) -> str:
     return "#{:02X}{:02X}{:02X}".format(*mixed)
 
 
+def pill_color(kind: str, theme: str = "light") -> str:
+    """What a table fills a kind's pill with.
+
+    Streamlit writes in black on a colour whose luminance is above 0.5 and else in white. The
+    colours themselves lie between, where neither is readable.
+    """
+    return tint(kind_color(kind, theme), theme, 0.3 if theme == "light" else 0.5)
+
+
 def contrast(a: str, b: str) -> float:
     """Contrast ratio of two colours, 1 to 21 (WCAG 2.2)."""
     high, low = sorted((_luminance(a), _luminance(b)), reverse=True)

@@ -5,7 +5,16 @@ from math import dist
 
 import pytest
 
-from explorer.figures.theme import INK, KIND_COLORS, MUTED_INK, PAPER, contrast, kind_color, tint
+from explorer.figures.theme import (
+    INK,
+    KIND_COLORS,
+    MUTED_INK,
+    PAPER,
+    contrast,
+    kind_color,
+    pill_color,
+    tint,
+)
 from explorer.trace.records import KINDS
 
 THEMES = ("light", "dark")
@@ -76,6 +85,13 @@ def test_text_is_readable_on_paper_and_in_every_box(theme: str, amount: float):
     for kind in KINDS:
         assert contrast(INK[theme], tint(kind_color(kind, theme), theme, amount)) >= 4.5
     assert contrast(MUTED_INK[theme], PAPER[theme]) >= 4.5
+
+
+def test_the_text_that_streamlit_writes_on_a_pill_is_readable():
+    for kind in KINDS:
+        # Black is written where the luminance is above 0.5: (0.5 + 0.05) / 0.05 = 11.
+        assert contrast("#000000", pill_color(kind, "light")) > 11, kind
+        assert contrast("#FFFFFF", pill_color(kind, "dark")) >= 4.5, kind
 
 
 def test_contrast_is_that_of_the_guideline():
