@@ -79,7 +79,8 @@ _KINDS = {
         nll_loss nll_loss_nd nll_loss2d mse_loss l1_loss smooth_l1_loss huber_loss
         binary_cross_entropy""",
     "elementwise": """floor_divide polar complex linalg_cross renorm _weight_norm_interface
-        __and__ __or__ __xor__ __iand__ __ior__ __ixor__""",
+        __and__ __or__ __xor__ __iand__ __ior__ __ixor__ fake_quantize_per_tensor_affine
+        fake_quantize_per_channel_affine""",
     "embedding": "embedding embedding_bag",
     "indexing": """index gather index_select masked_fill masked_scatter scatter scatter_add
         index_add index_put index_copy take take_along_dim where one_hot tril triu nonzero

@@ -14,9 +14,9 @@ from explorer.trace.shapes import RULES, ShapeRule
 _SILENT = frozenset(
     """size sym_size stride sym_stride storage_offset sym_storage_offset numel sym_numel dim
     is_contiguous is_strides_like_format is_non_overlapping_and_dense sym_is_contiguous
-    is_same_size _has_compatible_shallow_copy_type _assert_async _assert_tensor_metadata
-    item is_complex is_floating_point lift_fresh detach_ result_type can_cast
-    _linalg_check_errors _nested_tensor_from_mask_left_aligned""".split()
+    is_same_size _has_same_storage_numel _has_compatible_shallow_copy_type _assert_async
+    _assert_tensor_metadata item is_complex is_floating_point lift_fresh detach_ result_type
+    can_cast _linalg_check_errors _nested_tensor_from_mask_left_aligned""".split()
 )
 """Questions about tensors: none is computed."""
 

@@ -79,7 +79,8 @@ class OpRecord(NamedTuple):
     """The output shares the input's memory: nothing is computed or copied."""
     in_place: bool
     storages: tuple[int, ...]
-    """For each output, the index in `Trace.storages` of the memory that holds it."""
+    """For each output, the index in `Trace.storages` of the memory that holds it; -1 if that is
+    the memory of a parameter or a buffer."""
 
     @property
     def attrs(self) -> dict[str, Any]:
