@@ -21,6 +21,12 @@ def compact(n: float) -> str:
     return f"{value} {prefix}"
 
 
+def rounded(x: float, digits: int = 3) -> str:
+    """Significant digits without a prefix and, from 0.0001 on, an exponent: "3,660", "12.3"."""
+    value = float(f"{x:.{digits}g}")
+    return f"{value:,.0f}" if abs(value) >= 10 ** (digits - 1) else f"{value:.{digits}g}"
+
+
 def memory(nbytes: float) -> str:
     """Three significant digits and a binary prefix: "10.5 MiB", "512 B"."""
     if abs(nbytes) < 1000:

@@ -153,18 +153,24 @@ def _read_input(
         if 1 <= channels <= MAX_CHANNELS and all(1 <= side <= MAX_SIZE for side in sides):
             return channels, sides[0], sides[1]
     fallback = "x".join(map(str, size))
+    limit = f"up to {MAX_CHANNELS:,} channels and sides up to {MAX_SIZE:,}"
+    is_size = len(numbers) == 3 and min(numbers) >= 1
     problems.append(
-        f"The input size {text!r} in the link is not channels x height x width, such as "
-        f"3x224x224, with up to {MAX_CHANNELS} channels and sides up to {MAX_SIZE}; "
+        f"The input size {text!r} in the link is too large: this page takes {limit}; "
         f"using {fallback}."
+        if is_size
+        else f"The input size {text!r} in the link is not channels x height x width, such as "
+        f"3x224x224, with {limit}; using {fallback}."
     )
     return size[0], size[1], size[2]
 
 
 def _numbers(text: str) -> tuple[int, ...]:
     parts = re.split(r"[x×,]", text.lower().replace(" ", ""))
-    # A number of more digits than the bounds have is out of bounds without being read.
-    return tuple(map(int, parts)) if all(re.fullmatch(r"\d{1,6}", part) for part in parts) else ()
+    if not all(re.fullmatch(r"[0-9]+", part) for part in parts):
+        return ()
+    # Seven digits are out of all bounds; more need not be read to know that.
+    return tuple(int(part.lstrip("0")[:7] or "0") for part in parts)
 
 
 def _read_batch(query: Mapping[str, str], problems: list[str]) -> int:

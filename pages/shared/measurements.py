@@ -9,7 +9,7 @@ import streamlit as st
 
 from explorer import measure_latency
 from explorer.analysis.crosscheck import CrossCheck, ToolReport, cross_check
-from explorer.analysis.units import shape_text
+from explorer.analysis.units import rounded, shape_text
 from explorer.latency import DTYPES, LatencyRecord, Progress, available_devices
 from pages.shared import address
 from pages.shared.choice import Choice
@@ -101,9 +101,13 @@ def _latency_table(records: list[LatencyRecord]) -> None:
     environment = latest.environment
     with st.container(horizontal=True, gap="small", key="latency_metrics"):
         for label, value, detail in (
-            ("Median", f"{latest.median_ms:.3g} ms", f"{latest.runs} runs"),
-            ("Middle 80%", f"{latest.p10_ms:.3g} to {latest.p90_ms:.3g} ms", "p10 to p90"),
-            ("Throughput", f"{latest.images_per_second:.4g} /s", "images"),
+            ("Median", f"{rounded(latest.median_ms)} ms", f"{latest.runs} runs"),
+            (
+                "Middle 80%",
+                f"{rounded(latest.p10_ms)} to {rounded(latest.p90_ms)} ms",
+                "p10 to p90",
+            ),
+            ("Throughput", f"{rounded(latest.images_per_second, 4)} /s", "images"),
         ):
             st.metric(label, value, detail, delta_color="off", delta_arrow="off", border=True)
     st.markdown(
@@ -122,10 +126,10 @@ def _latency_table(records: list[LatencyRecord]) -> None:
             {
                 "Model": [record.model for record in records],
                 "Input": [shape_text(_shape(record), batch=True) for record in records],
-                "Median ms": [record.median_ms for record in records],
-                "p10 ms": [record.p10_ms for record in records],
-                "p90 ms": [record.p90_ms for record in records],
-                "Images/s": [record.images_per_second for record in records],
+                "Median ms": [_rounded(record.median_ms) for record in records],
+                "p10 ms": [_rounded(record.p10_ms) for record in records],
+                "p90 ms": [_rounded(record.p90_ms) for record in records],
+                "Images/s": [_rounded(record.images_per_second, 4) for record in records],
                 "Runs": [record.runs for record in records],
                 "Warm-up": [record.warmup_runs for record in records],
                 "Device": [record.environment.device_name for record in records],
@@ -139,10 +143,15 @@ def _latency_table(records: list[LatencyRecord]) -> None:
         ),
         hide_index=True,
         column_config={
-            name: st.column_config.NumberColumn(format="%.3g")
+            name: st.column_config.NumberColumn(format="localized")
             for name in ("Median ms", "p10 ms", "p90 ms", "Images/s")
         },
     )
+
+
+def _rounded(x: float, digits: int = 3) -> float:
+    """Round for a column: its own format "%.3g" would write 3660 as 3.66e+3."""
+    return float(f"{x:.{digits}g}")
 
 
 def _utc(date: str) -> str:

@@ -140,11 +140,24 @@ def _input(spec: ModelSpec) -> None:
     )
     with st.container(key="size"):
         channels, height, width = st.columns(3, gap="xsmall", wrap=False)
-        channels.number_input("Channels", 1, MAX_CHANNELS, key="channels", on_change=address.touch)
-        height.number_input("Height", 1, MAX_SIZE, key="height", on_change=address.touch)
-        width.number_input("Width", 1, MAX_SIZE, key="width", on_change=address.touch)
+        channels.number_input(
+            "Channels",
+            1,
+            MAX_CHANNELS,
+            key="channels",
+            on_change=address.touch,
+            help=_range(1, MAX_CHANNELS),
+        )
+        height.number_input(
+            "Height", 1, MAX_SIZE, key="height", on_change=address.touch, help=_range(1, MAX_SIZE)
+        )
+        width.number_input(
+            "Width", 1, MAX_SIZE, key="width", on_change=address.touch, help=_range(1, MAX_SIZE)
+        )
         batch, mode = st.columns([1, 2], gap="xsmall", wrap=False)
-        batch.number_input("Batch", 1, MAX_BATCH, key="batch", on_change=address.touch)
+        batch.number_input(
+            "Batch", 1, MAX_BATCH, key="batch", on_change=address.touch, help=_range(1, MAX_BATCH)
+        )
         mode.segmented_control(
             "Mode",
             MODES,
@@ -210,8 +223,15 @@ def _option(spec: ModelSpec, option: Option) -> OptionValue:
     else:
         kind = int if option.kind == "int" else float
         low, high = kind(option.low), kind(option.high)
-        value = st.number_input(label, low, high, key=key, on_change=address.touch)
+        value = st.number_input(
+            label, low, high, key=key, on_change=address.touch, help=_range(low, high)
+        )
     return _checked(spec, option, value)
+
+
+def _range(low: float, high: float) -> str:
+    """Say what a number may be: the browser drops any other without a word."""
+    return f"{low:,} to {high:,}"
 
 
 def _checked(spec: ModelSpec, option: Option, value: OptionValue) -> OptionValue:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 
@@ -9,10 +10,10 @@ import pandas as pd
 import streamlit as st
 
 from explorer.analysis.units import shape_text
-from explorer.figures.theme import KIND_COLORS
+from explorer.figures.theme import KIND_COLORS, pill_color
 from pages.shared import address, cache
 from pages.shared.choice import Choice
-from pages.shared.view import View, narrow, select_row
+from pages.shared.view import View, clear_filters, narrow, select_row
 from pages.shared.widgets import theme
 
 _ROW: Final = 30
@@ -36,7 +37,7 @@ def stage_table(choice: Choice, view: View) -> None:
             "Layers": [stage.layers for stage in stages],
             "Params": [stage.params for stage in stages],
             view.convention.unit: [stage.cost for stage in stages],
-            "Share": [stage.share for stage in stages],
+            "Share": [100 * stage.share for stage in stages],
             "Activation MiB": [stage.activation_bytes / 2**20 for stage in stages],
         }
     )
@@ -59,7 +60,7 @@ def layer_controls(choice: Choice, view: View, overview: cache.Overview) -> View
     view = narrow(view, overview.kinds, levels)
     find, kinds, level, files = st.columns([6, 6, 5, 5], gap="small", vertical_alignment="bottom")
     find.text_input(
-        "Find", key="find", type="search", placeholder="layer1, conv", on_change=address.touch
+        "Find", key="find", type="search", placeholder="layer2 conv1", on_change=address.touch
     )
     kinds.multiselect(
         "Kinds", overview.kinds, key="kinds", placeholder="All", on_change=address.touch
@@ -90,6 +91,10 @@ def layer_table(choice: Choice, view: View, failure: cache.Failure | None) -> No
     """All layers; a click selects one."""
     frame = cache.layer_table(choice, view.convention, view.level)
     shown = _filtered(frame, view)
+    if shown.empty:
+        st.markdown("No layer matches.")
+        st.button("Clear the filters", key="clear_filters", on_click=clear_filters)
+        return
     keys = [str(key) for key in shown.index]
     selected = cache.row_of(choice, view.convention, view.level, view.layer) if view.layer else None
     of = f" of {len(frame)}" if len(shown) < len(frame) else ""
@@ -165,10 +170,27 @@ def _filtered(frame: pd.DataFrame, view: View) -> pd.DataFrame:
         frame = frame[_within(frame, view.layer)]
     if view.kinds:
         frame = frame[frame["Kind"].isin(view.kinds)]
-    if view.find:
-        needle = view.find.casefold()
-        frame = frame[[needle in str(name).casefold() for name in frame["Layer"]]]
+    words = _searchable(view.find).replace(",", " ").split()
+    if words:
+        rows = zip(frame["Layer"], frame["Kind"], _windows(frame), _shapes(frame), strict=True)
+        texts = [_searchable(" ".join(map(str, row))) for row in rows]
+        frame = frame[[all(word in text for word in words) for text in texts]]
     return frame
+
+
+def _searchable(text: str) -> str:
+    """Spell alike what is the same to a reader: "7 × 7", "7×7" and "7X7"."""
+    return re.sub(r"(?<=\d) ?x ?(?=\d)", "x", text.casefold().replace("×", "x"))
+
+
+def _shapes(frame: pd.DataFrame) -> list[str]:
+    columns = zip(frame["Input"], frame["Output"], strict=True)
+    return [f"{before} → {after}" if before != after else after for before, after in columns]
+
+
+def _windows(frame: pd.DataFrame) -> list[str]:
+    columns = zip(frame["Kernel"], frame["Stride"], frame["Padding"], strict=True)
+    return [window_text(*window) for window in columns]
 
 
 def _is_within(frame: pd.DataFrame, view: View) -> bool:
@@ -181,9 +203,7 @@ def _within(frame: pd.DataFrame, module: str) -> list[bool]:
 
 
 def _displayed(frame: pd.DataFrame, view: View, failure: cache.Failure | None) -> pd.DataFrame:
-    columns = zip(frame["Input"], frame["Output"], strict=True)
-    shapes = [f"{before} → {after}" if before != after else after for before, after in columns]
-    windows = zip(frame["Kernel"], frame["Stride"], frame["Padding"], strict=True)
+    shapes = _shapes(frame)
     names = list(map(_short, frame["Layer"]))
     # A list, because only columns of lists can show a value in its own colour.
     kinds = [[kind] for kind in frame["Kind"]]
@@ -198,10 +218,10 @@ def _displayed(frame: pd.DataFrame, view: View, failure: cache.Failure | None) -
             "Shape": [shape.replace(" × ", "×") for shape in shapes],
             "Params": frame["Params"],
             view.convention.unit: frame[view.convention.unit],
-            "Window": [window_text(*window) for window in windows],
-            "Share": frame["Share"],
+            "Window": _windows(frame),
+            "Share": 100 * frame["Share"],
             "Activation MiB": frame["Activation MiB"],
-            "Cumulative": frame["Cumulative share"],
+            "Cumulative": 100 * frame["Cumulative share"],
         }
     )
 
@@ -229,12 +249,15 @@ def _columns(view: View, **widths: int) -> dict[str, Any]:
         **widths: in pixels, of columns whose width depends on the table.
     """
     column = st.column_config
-    unit, colors = view.convention.unit, KIND_COLORS[theme()]
+    unit, shade = view.convention.unit, theme()
+    kinds = list(KIND_COLORS[shade])
     return {
         "Stage": column.TextColumn(width=widths.get("Stage")),
         "Layer": column.TextColumn(width=widths.get("Layer")),
         "Kind": column.MultiselectColumn(
-            width=widths.get("Kind"), options=list(colors), color=list(colors.values())
+            width=widths.get("Kind"),
+            options=kinds,
+            color=[pill_color(kind, shade) for kind in kinds],
         ),
         "Shape": column.TextColumn("In → out", width=widths.get("Shape")),
         "Output": column.TextColumn(width=widths.get("Output")),
@@ -247,13 +270,13 @@ def _columns(view: View, **widths: int) -> dict[str, Any]:
         unit: column.NumberColumn(format="localized", width=103),
         "Share": column.ProgressColumn(
             f"Share of {unit}",
-            format="percent",
+            format="%.2f%%",
             min_value=0,
-            max_value=1,
+            max_value=100,
             width=widths.get("Share"),
         ),
         "Activation MiB": column.NumberColumn(format="%.2f", width=105),
         "Cumulative": column.NumberColumn(
-            format="percent", width=95, help=f"Share of {unit} up to and with this layer."
+            format="%.2f%%", width=95, help=f"Share of {unit} up to and with this layer."
         ),
     }

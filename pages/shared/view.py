@@ -43,7 +43,7 @@ class View(NamedTuple):
     kinds: tuple[str, ...]
     """Show only these kinds; all if empty."""
     find: str
-    """Show only layers whose name holds this text."""
+    """Show only layers in whose row every word of this text occurs."""
     tab: str
     chart: str
     layer: str
@@ -115,6 +115,13 @@ def select(key: str) -> None:
     st.session_state["layer"] = key
 
 
+def clear_filters() -> None:
+    """Show layers of all kinds and names again. Only in a callback."""
+    address.touch()
+    st.session_state["find"] = ""
+    st.session_state["kinds"] = []
+
+
 def select_row(table: str, keys: Sequence[str], before: int | None) -> None:
     """Select what was clicked in a table.
 
@@ -125,7 +132,12 @@ def select_row(table: str, keys: Sequence[str], before: int | None) -> None:
     """
     clicked = st.session_state[table]["selection"]
     # A click on a cell leaves the tick on the row that was selected before.
-    rows = [*(row for row, _ in clicked["cells"]), *clicked["rows"]]
+    ticked = [*(row for row, _ in clicked["cells"]), *clicked["rows"]]
+    # The browser may still report a row of an earlier, longer table: that is no click.
+    rows = [row for row in ticked if row < len(keys)]
+    if ticked and not rows:
+        address.touch()
+        return
     new = next((row for row in rows if row != before), before if rows else None)
     select("" if new is None else keys[new])
 

@@ -118,8 +118,10 @@ def failed(choice: Choice, failure: cache.Failure) -> None:
     if max(height, width) > MAX_SIZE:
         return
     suggestion = choice._replace(input_shape=(batch, channels, height, width))
+    same_image = suggestion.input_shape[1:] == choice.input_shape[1:]
+    what = f"a batch of {batch}" if same_image else f"{channels} × {height} × {width}"
     st.button(
-        f"Use {channels} × {height} × {width}, which works",
+        f"Use {what}, which works",
         key="suggestion",
         type="primary",
         on_click=_apply,

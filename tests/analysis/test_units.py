@@ -1,4 +1,4 @@
-from explorer.analysis.units import compact, count, memory, percent, shape_text
+from explorer.analysis.units import compact, count, memory, percent, rounded, shape_text
 
 
 def test_a_count_shows_every_digit():
@@ -17,6 +17,15 @@ def test_compact_keeps_three_significant_digits():
 def test_compact_moves_to_the_next_prefix_where_rounding_reaches_it():
     assert compact(999_499) == "999 K"
     assert compact(999_500) == "1.00 M"
+
+
+def test_rounded_has_neither_prefix_nor_exponent():
+    assert rounded(3_656.2) == "3,660"
+    assert rounded(999.6) == "1,000"
+    assert rounded(123.4) == "123"
+    assert rounded(2.0) == "2"
+    assert rounded(0.05123) == "0.0512"
+    assert rounded(12_345.6, 4) == "12,350"
 
 
 def test_memory_is_binary():

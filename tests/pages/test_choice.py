@@ -113,6 +113,14 @@ def test_an_unreadable_input_size_is_one_sentence_and_the_native_size(text: str)
     assert "using 3x224x224" in problems[0]
 
 
+@pytest.mark.parametrize("text", ["3x8192x8192", "5000x5000", "3x224x1234567", "2000x32x32"])
+def test_an_input_size_beyond_the_limit_is_said_to_be_too_large(text: str) -> None:
+    _, (problem,) = from_query({"model": "resnet50", "input": text})
+    assert "too large" in problem
+    assert "up to 1,024 channels and sides up to 4,096" in problem
+    assert "is not channels" not in problem
+
+
 def test_an_unknown_model_is_one_sentence_that_suggests_near_names_and_keeps_the_rest() -> None:
     choice, problems = from_query({"model": "resnet51", "input": "3x256x128", "batch": "2"})
     assert choice == Choice("resnet50", (2, 3, 256, 128))

@@ -104,7 +104,8 @@ def test_the_tables_hold_every_stage_and_every_layer(open_app: Open) -> None:
     assert list(table(app, "stages")["Stage"]) == [stage.name for stage in stages(trace)]
     shown, frame = table(app, "layer_table"), layers_frame(trace)
     for column in ("Layer", "Params", "MACs", "Share", "Activation MiB"):
-        assert list(shown[column]) == list(frame[column])
+        exact = 100 * frame[column] if column == "Share" else frame[column]
+        assert list(shown[column]) == list(exact)
     assert shown["Shape"].iloc[0] == "3×224×224 → 64×112×112"
     assert shown["Window"].iloc[0] == "7×7 s2 p3"
 
@@ -337,9 +338,49 @@ def test_layers_can_be_found_by_name(open_app: Open) -> None:
     app = open_app(model="resnet18")
     app.text_input(key="find").set_value("Layer1.0.CONV").run()
     assert list(table(app, "layer_table")["Layer"]) == ["layer1.0.conv1", "layer1.0.conv2"]
-    app.text_input(key="find").set_value("nothing like it").run()
+
+
+@pytest.mark.parametrize(
+    ("find", "found"),
+    [
+        ("layer2 CONV1", ["layer2.0.conv1", "layer2.1.conv1"]),
+        ("layer2, conv1", ["layer2.0.conv1", "layer2.1.conv1"]),
+        ("7x7 convolution s2 p3", ["conv1"]),
+        ("7×7 s2 p3", ["conv1"]),
+        ("linear", ["fc"]),
+        ("64 × 112 x 112 pooling", ["maxpool"]),
+    ],
+)
+def test_layers_can_be_found_by_words_of_their_name_kind_window_and_shape(
+    open_app: Open, find: str, found: list[str]
+) -> None:
+    app = open_app(model="resnet18", find=find)
+    assert list(table(app, "layer_table")["Layer"]) == found
+
+
+def test_where_no_layer_matches_one_button_clears_the_filters(open_app: Open) -> None:
+    app = open_app(model="resnet18", kinds="pooling")
+    app.text_input(key="find").set_value("zzzz").run()
     assert not app.exception
-    assert len(table(app, "layer_table")) == 0
+    assert "layer_table" not in [frame.key for frame in app.dataframe]
+    assert "No layer matches." in [text.value for text in app.markdown]
+    app.button(key="clear_filters").click().run()
+    assert len(table(app, "layer_table")) == len(layers(trace_model("resnet18", (1, 3, 224, 224))))
+    assert address(app) == {"model": "resnet18", "input": "3x224x224"}
+
+
+def test_a_row_of_an_earlier_longer_table_is_no_click(open_app: Open) -> None:
+    app = open_app(model="resnet18", layer="conv1", find="layer1.0.conv")
+    pick(app, "layer_table", rows=[40])
+    assert not app.exception
+    assert address(app)["layer"] == "conv1"
+
+
+def test_shares_are_percentages_of_the_whole(open_app: Open) -> None:
+    app = open_app(model="resnet18")
+    for key in ("stages", "layer_table"):
+        assert sum(table(app, key)["Share"]) == pytest.approx(100)
+    assert table(app, "layer_table")["Cumulative"].iloc[-1] == pytest.approx(100)
 
 
 def test_kinds_can_be_picked(open_app: Open) -> None:
@@ -471,6 +512,16 @@ def test_an_input_that_is_too_small_is_a_sentence_a_partial_trace_and_a_way_out(
     assert address(app) == {"model": "alexnet", "input": "3x63x63"}
 
 
+def test_a_batch_that_is_too_small_for_training_is_what_the_way_out_changes(
+    open_app: Open,
+) -> None:
+    app = open_app(model="resnet50", mode="train", input="3x32x32")
+    assert app.button(key="suggestion").label == "Use a batch of 2, which works"
+    app.button(key="suggestion").click().run()
+    assert not sentences(app)
+    assert address(app)["batch"] == "2"
+
+
 @pytest.mark.parametrize("tab", ["layers", "blocks", "charts", "latency", "check", "source"])
 def test_every_tab_can_be_looked_at_with_an_impossible_input(open_app: Open, tab: str) -> None:
     app = open_app(model="resnet18", input="3x1x1", mode="train", tab=tab)
@@ -496,3 +547,5 @@ def test_a_size_out_of_bounds_cannot_be_typed(open_app: Open) -> None:
     app = open_app()
     height = app.number_input(key="height")
     assert (height.min, height.max) == (1, 4096)
+    assert height.help == "1 to 4,096"
+    assert app.number_input(key="resnet50:num_classes").help == "1 to 100,000"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,7 @@ def test_a_result_carries_its_spread_and_its_environment(work) -> None:
     shown = {metric.label: metric.value for metric in app.metric}
     assert shown["Median"] == "2 ms"
     assert shown["Middle 80%"] == "1.9 to 2.5 ms"
-    assert shown["Throughput"] == "2000 /s"
+    assert shown["Throughput"] == "2,000 /s"
     text = texts(app)
     for part in (
         "Measured here", "batch of 4", "float32", "A processor", "2 threads", "torch 2.13.0",
@@ -152,6 +153,19 @@ def test_a_result_carries_its_spread_and_its_environment(work) -> None:
     assert not app.button(key="measure").disabled
     (runs,) = [list(frame.value["Runs"]) for frame in app.dataframe if "Runs" in frame.value]
     assert runs == [50]
+
+
+def test_a_long_time_is_written_without_an_exponent(work) -> None:
+    slow = replace(RECORD, median_ms=3656.2, p10_ms=3401.0, p90_ms=4012.0, images_per_second=1.094)
+    held = work("measure_latency", slow)
+    app = open_tab("latency", batch="4")
+    app.button(key="measure").click().run()
+    app = finish(app, app.session_state["latency_job"], held)
+    shown = {metric.label: metric.value for metric in app.metric}
+    assert shown["Median"] == "3,660 ms"
+    assert shown["Middle 80%"] == "3,400 to 4,010 ms"
+    (frame,) = [frame.value for frame in app.dataframe if "Runs" in frame.value]
+    assert list(frame["Median ms"]) == [3660]
 
 
 def test_a_measurement_that_is_impossible_here_is_one_sentence(work) -> None:
