@@ -126,8 +126,26 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
+class Paper:
+    """Where an architecture was published; as text, one line to cite it by."""
+
+    authors: str
+    """Surnames: "He, Zhang, Ren, Sun"."""
+    title: str
+    venue: str = ""
+    """Conference or journal with the year, "CVPR 2016"; empty if it is on arXiv only."""
+    arxiv: str = ""
+    """arXiv id, "1512.03385"; empty if there is none."""
+
+    def __str__(self) -> str:
+        """Return "Authors: Title, Venue, arXiv:id"."""
+        arxiv = f"arXiv:{self.arxiv}" if self.arxiv else ""
+        return f"{self.authors}: " + ", ".join(filter(None, (self.title, self.venue, arxiv)))
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """What is known of a registered model without building it."""
+    """What is known of a model without building it."""
 
     name: str
     build: Callable[..., nn.Module]
@@ -135,13 +153,23 @@ class ModelSpec:
     title: str
     """First line of the builder's docstring, without the full stop: "ResNet-50"."""
     year: int
-    paper: str
-    """Authors, title, venue or arXiv id."""
+    publication: Paper
     input_shape: Shape
     """Native input with the batch: (1, 3, 224, 224)."""
     min_size: tuple[int, int]
     """Smallest legal (height, width)."""
     options: MappingProxyType[str, Option]
+    idea: str = ""
+    """What the architecture does differently, in one sentence."""
+    new: tuple[str, ...] = ()
+    """What its paper brought that was not there before, each a short sentence."""
+    departs: str = ""
+    """Where our code departs from the paper; empty: nowhere that we know of."""
+
+    @property
+    def paper(self) -> str:
+        """Authors, title, venue and arXiv id, in one line."""
+        return str(self.publication)
 
 
 _MODELS: dict[str, ModelSpec] = {}
@@ -151,7 +179,10 @@ def register_model(
     *,
     family: str,
     year: int,
-    paper: str,
+    paper: Paper,
+    idea: str,
+    new: tuple[str, ...] = (),
+    departs: str = "",
     input_shape: Shape = (1, 3, 224, 224),
     min_size: tuple[int, int] = (1, 1),
 ) -> Callable[[Builder], Builder]:
@@ -160,7 +191,10 @@ def register_model(
     Args:
         family: heading under which the model is listed ("ResNet").
         year: year in which the architecture first appeared, in print or on arXiv.
-        paper: authors, title, venue or arXiv id.
+        paper: where it was published.
+        idea: what it does differently, in one sentence.
+        new: what the paper brought, in three short sentences.
+        departs: where our code departs from the paper, in sentences.
         input_shape: native input with the batch.
         min_size: smallest (height, width) that the model accepts with its default options.
 
@@ -180,7 +214,18 @@ def register_model(
             raise ValueError(f"{name} has no docstring")
         title = build.__doc__.strip().splitlines()[0].rstrip(".")
         _MODELS[name] = ModelSpec(
-            name, build, family, title, year, paper, input_shape, min_size, _options(build)
+            name=name,
+            build=build,
+            family=family,
+            title=title,
+            year=year,
+            publication=paper,
+            input_shape=input_shape,
+            min_size=min_size,
+            options=_options(build),
+            idea=idea,
+            new=new,
+            departs=departs,
         )
         return build
 

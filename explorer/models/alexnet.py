@@ -15,7 +15,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from explorer.models._layers import local_response_norm
-from explorer.models._registry import Dropout, InChannels, NumClasses, register_model
+from explorer.models._registry import Dropout, InChannels, NumClasses, Paper, register_model
 
 
 def _classifier(num_classes: int, dropout: float) -> nn.Sequential:
@@ -104,16 +104,26 @@ class AlexNet2012(nn.Module):
 krizhevsky_2012 = register_model(
     family="AlexNet",
     year=2012,
-    paper="Krizhevsky, Sutskever, Hinton: ImageNet Classification with Deep Convolutional "
-    "Neural Networks, NeurIPS 2012",
+    paper=Paper(
+        authors="Krizhevsky, Sutskever, Hinton",
+        title="ImageNet Classification with Deep Convolutional Neural Networks",
+        venue="NeurIPS 2012",
+    ),
+    idea="A deep convolutional network with ReLU and dropout, trained on two GPUs, wins ImageNet.",
+    new=(),
     input_shape=(1, 3, 227, 227),
     min_size=(227, 227),
 )
 krizhevsky_2014 = register_model(
     family="AlexNet",
     year=2014,
-    paper="Krizhevsky: One weird trick for parallelizing convolutional neural networks, "
-    "arXiv:1404.5997",
+    paper=Paper(
+        authors="Krizhevsky",
+        title="One weird trick for parallelizing convolutional neural networks",
+        arxiv="1404.5997",
+    ),
+    idea="A deep convolutional network with ReLU and dropout, trained on two GPUs, wins ImageNet.",
+    new=(),
     min_size=(63, 63),
 )
 

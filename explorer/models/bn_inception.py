@@ -19,7 +19,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from explorer.models._layers import BasicConv2d, Branches
-from explorer.models._registry import InChannels, NumClasses, register_model
+from explorer.models._registry import InChannels, NumClasses, Paper, register_model
 
 # Figure 5: 1x1, 3x3 reduce, 3x3, double 3x3 reduce, double 3x3, pool projection. A module
 # without 1x1 and projection halves the map and passes its pooled input through.
@@ -148,8 +148,15 @@ ioffe_2015 = partial(
     register_model,
     family="Inception",
     year=2015,
-    paper="Ioffe, Szegedy: Batch Normalization: Accelerating Deep Network Training by Reducing "
-    "Internal Covariate Shift, ICML 2015, arXiv:1502.03167",
+    paper=Paper(
+        authors="Ioffe, Szegedy",
+        title="Batch Normalization: Accelerating Deep Network Training by Reducing Internal "
+        "Covariate Shift",
+        venue="ICML 2015",
+        arxiv="1502.03167",
+    ),
+    idea="Every batch is normalised, so that training may be much faster.",
+    new=(),
 )
 
 

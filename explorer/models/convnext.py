@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from explorer.models._layers import StochasticDepth
-from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, register_model
+from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, Paper, register_model
 
 Depths = Annotated[tuple[int, ...], Bounds(1, 48)]
 Widths = Annotated[tuple[int, ...], Bounds(8, 4096)]
@@ -118,8 +118,14 @@ class ConvNeXt(nn.Module):
 liu_2022 = register_model(
     family="ConvNeXt",
     year=2022,
-    paper="Liu, Mao, Wu, Feichtenhofer, Darrell, Xie: A ConvNet for the 2020s, CVPR 2022, "
-    "arXiv:2201.03545",
+    paper=Paper(
+        authors="Liu, Mao, Wu, Feichtenhofer, Darrell, Xie",
+        title="A ConvNet for the 2020s",
+        venue="CVPR 2022",
+        arxiv="2201.03545",
+    ),
+    idea="A ResNet rebuilt step by step with what vision transformers taught.",
+    new=(),
     min_size=(32, 32),
 )
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from explorer.errors import OptionError
-from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, register_model
+from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, Paper, register_model
 
 Depths = Annotated[tuple[int, ...], Bounds(1, 64)]
 GrowthRate = Annotated[int, Bounds(4, 64)]
@@ -152,8 +152,14 @@ huang_2016 = partial(
     register_model,
     family="DenseNet",
     year=2016,
-    paper="Huang, Liu, van der Maaten, Weinberger: Densely Connected Convolutional Networks, "
-    "CVPR 2017, arXiv:1608.06993",
+    paper=Paper(
+        authors="Huang, Liu, van der Maaten, Weinberger",
+        title="Densely Connected Convolutional Networks",
+        venue="CVPR 2017",
+        arxiv="1608.06993",
+    ),
+    idea="Every layer reads the feature maps of all layers before it in its block.",
+    new=(),
 )
 imagenet = huang_2016(min_size=(29, 29))
 cifar = huang_2016(input_shape=(1, 3, 32, 32), min_size=(4, 4))

@@ -27,7 +27,7 @@ from explorer.models._layers import (
     StochasticDepth,
     make_divisible,
 )
-from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, register_model
+from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, Paper, register_model
 
 WidthMult = Annotated[float, Bounds(0.25, 3)]
 DepthMult = Annotated[float, Bounds(0.25, 4)]
@@ -249,15 +249,27 @@ tan_2019 = partial(
     register_model,
     family="EfficientNet",
     year=2019,
-    paper="Tan, Le: EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, "
-    "ICML 2019, arXiv:1905.11946",
+    paper=Paper(
+        authors="Tan, Le",
+        title="EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks",
+        venue="ICML 2019",
+        arxiv="1905.11946",
+    ),
+    idea="Depth, width and resolution grow together, from one small searched network.",
+    new=(),
 )
 tan_2021 = partial(
     register_model,
     family="EfficientNet",
     year=2021,
-    paper="Tan, Le: EfficientNetV2: Smaller Models and Faster Training, ICML 2021, "
-    "arXiv:2104.00298",
+    paper=Paper(
+        authors="Tan, Le",
+        title="EfficientNetV2: Smaller Models and Faster Training",
+        venue="ICML 2021",
+        arxiv="2104.00298",
+    ),
+    idea="Depth, width and resolution grow together, from one small searched network.",
+    new=(),
 )
 
 

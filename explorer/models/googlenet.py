@@ -18,7 +18,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from explorer.models._layers import BasicConv2d, Branches, local_response_norm
-from explorer.models._registry import Dropout, InChannels, NumClasses, register_model
+from explorer.models._registry import Dropout, InChannels, NumClasses, Paper, register_model
 
 # Table 1: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection.
 TABLE_1 = {
@@ -154,8 +154,14 @@ szegedy_2014 = partial(
     register_model,
     family="Inception",
     year=2014,
-    paper="Szegedy, Liu, Jia, Sermanet, Reed, Anguelov, Erhan, Vanhoucke, Rabinovich: Going "
-    "Deeper with Convolutions, CVPR 2015, arXiv:1409.4842",
+    paper=Paper(
+        authors="Szegedy, Liu, Jia, Sermanet, Reed, Anguelov, Erhan, Vanhoucke, Rabinovich",
+        title="Going Deeper with Convolutions",
+        venue="CVPR 2015",
+        arxiv="1409.4842",
+    ),
+    idea="Windows of several sizes side by side, each made affordable by a 1x1 before it.",
+    new=(),
 )
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from explorer.models._layers import BasicConv2d, Branches
-from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, register_model
+from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, Paper, register_model
 
 Depths = Annotated[tuple[int, ...], Bounds(1, 40)]
 # A branch is its convolutions: channels and window of each.
@@ -132,8 +132,14 @@ def _repeat(depth: int, channels: int, branches: tuple[Branch, ...], scale: floa
 szegedy_2016 = register_model(
     family="Inception",
     year=2016,
-    paper="Szegedy, Ioffe, Vanhoucke, Alemi: Inception-v4, Inception-ResNet and the Impact of "
-    "Residual Connections on Learning, AAAI 2017, arXiv:1602.07261",
+    paper=Paper(
+        authors="Szegedy, Ioffe, Vanhoucke, Alemi",
+        title="Inception-v4, Inception-ResNet and the Impact of Residual Connections on Learning",
+        venue="AAAI 2017",
+        arxiv="1602.07261",
+    ),
+    idea="What the branches find is added to their input, as in a residual network.",
+    new=(),
     input_shape=(1, 3, 299, 299),
     min_size=(75, 75),
 )

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from explorer.models._layers import BasicConv2d
-from explorer.models._registry import Dropout, InChannels, NumClasses, register_model
+from explorer.models._registry import Dropout, InChannels, NumClasses, Paper, register_model
 
 
 class InceptionOutputs(NamedTuple):
@@ -227,8 +227,14 @@ class Inception3(nn.Module):
 @register_model(
     family="Inception",
     year=2015,
-    paper="Szegedy, Vanhoucke, Ioffe, Shlens, Wojna: Rethinking the Inception Architecture for "
-    "Computer Vision, CVPR 2016, arXiv:1512.00567",
+    paper=Paper(
+        authors="Szegedy, Vanhoucke, Ioffe, Shlens, Wojna",
+        title="Rethinking the Inception Architecture for Computer Vision",
+        venue="CVPR 2016",
+        arxiv="1512.00567",
+    ),
+    idea="Large windows factored into small and one-sided ones, and maps halved with care.",
+    new=(),
     input_shape=(1, 3, 299, 299),
     min_size=(75, 75),
 )

@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from explorer.models._registry import InChannels, NumClasses, register_model
+from explorer.models._registry import InChannels, NumClasses, Paper, register_model
 
 Activation = Literal["tanh", "sigmoid", "relu"]
 Pooling = Literal["average", "max"]
@@ -163,8 +163,13 @@ class SparseLeNet5(nn.Module):
 lecun_1998 = register_model(
     family="LeNet",
     year=1998,
-    paper="LeCun, Bottou, Bengio, Haffner: Gradient-Based Learning Applied to Document "
-    "Recognition, Proceedings of the IEEE 86(11), 1998",
+    paper=Paper(
+        authors="LeCun, Bottou, Bengio, Haffner",
+        title="Gradient-Based Learning Applied to Document Recognition",
+        venue="Proceedings of the IEEE 86(11), 1998",
+    ),
+    idea="Convolution and subsampling in turn, every weight learnt end to end.",
+    new=(),
     input_shape=(1, 1, 32, 32),
     min_size=(32, 32),
 )

@@ -14,7 +14,7 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from explorer.models._layers import make_divisible
-from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, register_model
+from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, Paper, register_model
 
 WidthMult = Annotated[float, Bounds(0.1, 2)]
 
@@ -115,8 +115,14 @@ class MnasNet(nn.Module):
 tan_2018 = register_model(
     family="MnasNet",
     year=2018,
-    paper="Tan, Chen, Pang, Vasudevan, Sandler, Howard, Le: MnasNet: Platform-Aware Neural "
-    "Architecture Search for Mobile, CVPR 2019, arXiv:1807.11626",
+    paper=Paper(
+        authors="Tan, Chen, Pang, Vasudevan, Sandler, Howard, Le",
+        title="MnasNet: Platform-Aware Neural Architecture Search for Mobile",
+        venue="CVPR 2019",
+        arxiv="1807.11626",
+    ),
+    idea="Blocks chosen by a search that measures latency on a real phone.",
+    new=(),
 )
 
 

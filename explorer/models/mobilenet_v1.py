@@ -13,7 +13,7 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from explorer.models._layers import make_divisible
-from explorer.models._registry import Bounds, InChannels, NumClasses, register_model
+from explorer.models._registry import Bounds, InChannels, NumClasses, Paper, register_model
 
 WidthMult = Annotated[float, Bounds(0.25, 2)]
 
@@ -86,8 +86,13 @@ class MobileNetV1(nn.Module):
 howard_2017 = register_model(
     family="MobileNet",
     year=2017,
-    paper="Howard, Zhu, Chen, Kalenichenko, Wang, Weyand, Andreetto, Adam: MobileNets: Efficient "
-    "Convolutional Neural Networks for Mobile Vision Applications, arXiv:1704.04861",
+    paper=Paper(
+        authors="Howard, Zhu, Chen, Kalenichenko, Wang, Weyand, Andreetto, Adam",
+        title="MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications",
+        arxiv="1704.04861",
+    ),
+    idea="A convolution split into one that looks around and one that mixes channels.",
+    new=(),
 )
 
 

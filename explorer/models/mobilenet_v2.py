@@ -11,7 +11,7 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from explorer.models._layers import ConvNormActivation, make_divisible
-from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, register_model
+from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, Paper, register_model
 
 WidthMult = Annotated[float, Bounds(0.1, 2)]
 
@@ -92,8 +92,14 @@ class MobileNetV2(nn.Module):
 sandler_2018 = register_model(
     family="MobileNet",
     year=2018,
-    paper="Sandler, Howard, Zhu, Zhmoginov, Chen: MobileNetV2: Inverted Residuals and Linear "
-    "Bottlenecks, CVPR 2018, arXiv:1801.04381",
+    paper=Paper(
+        authors="Sandler, Howard, Zhu, Zhmoginov, Chen",
+        title="MobileNetV2: Inverted Residuals and Linear Bottlenecks",
+        venue="CVPR 2018",
+        arxiv="1801.04381",
+    ),
+    idea="The block is wide inside and narrow between, and its narrow ends stay linear.",
+    new=(),
 )
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, NamedTuple
 from torch import Tensor, nn
 
 from explorer.models._layers import ConvNormActivation, SqueezeExcitation, make_divisible
-from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, register_model
+from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, Paper, register_model
 
 WidthMult = Annotated[float, Bounds(0.1, 2)]
 
@@ -161,8 +161,14 @@ class MobileNetV3(nn.Module):
 howard_2019 = register_model(
     family="MobileNet",
     year=2019,
-    paper="Howard, Sandler, Chu, Chen, Chen, Tan, Wang, Zhu, Pang, Vasudevan, Le, Adam: Searching "
-    "for MobileNetV3, ICCV 2019, arXiv:1905.02244",
+    paper=Paper(
+        authors="Howard, Sandler, Chu, Chen, Chen, Tan, Wang, Zhu, Pang, Vasudevan, Le, Adam",
+        title="Searching for MobileNetV3",
+        venue="ICCV 2019",
+        arxiv="1905.02244",
+    ),
+    idea="Inverted residuals chosen by search, with channel weights and a cheap swish.",
+    new=(),
 )
 
 

@@ -14,7 +14,7 @@ from typing import Annotated
 
 from torch import Tensor, nn
 
-from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, register_model
+from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, Paper, register_model
 
 Widths = Annotated[tuple[int, ...], Bounds(1, 2048)]
 
@@ -69,7 +69,14 @@ lin_2013 = partial(
     register_model,
     family="NiN",
     year=2013,
-    paper="Lin, Chen, Yan: Network In Network, ICLR 2014, arXiv:1312.4400",
+    paper=Paper(
+        authors="Lin, Chen, Yan",
+        title="Network In Network",
+        venue="ICLR 2014",
+        arxiv="1312.4400",
+    ),
+    idea="A small perceptron instead of a linear filter, and no fully connected layer at the end.",
+    new=(),
 )
 
 

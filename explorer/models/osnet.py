@@ -11,7 +11,7 @@ from typing import Annotated
 
 from torch import Tensor, nn
 
-from explorer.models._registry import Bounds, InChannels, NumClasses, register_model
+from explorer.models._registry import Bounds, InChannels, NumClasses, Paper, register_model
 
 Streams = Annotated[int, Bounds(1, 4)]
 
@@ -182,8 +182,14 @@ class OSNet(nn.Module):
 zhou_2019 = register_model(
     family="OSNet",
     year=2019,
-    paper="Zhou, Yang, Cavallaro, Xiang: Omni-Scale Feature Learning for Person "
-    "Re-Identification, ICCV 2019, arXiv:1905.00953",
+    paper=Paper(
+        authors="Zhou, Yang, Cavallaro, Xiang",
+        title="Omni-Scale Feature Learning for Person Re-Identification",
+        venue="ICCV 2019",
+        arxiv="1905.00953",
+    ),
+    idea="Each block looks at four scales at once, and one small gate weighs them all.",
+    new=(),
     input_shape=(1, 3, 256, 128),
     min_size=(13, 13),
 )

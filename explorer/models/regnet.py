@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from explorer.errors import OptionError
 from explorer.models._layers import ConvNormActivation, SqueezeExcitation, make_divisible
-from explorer.models._registry import Bounds, InChannels, NumClasses, register_model
+from explorer.models._registry import Bounds, InChannels, NumClasses, Paper, register_model
 
 Depth = Annotated[int, Bounds(1, 64)]
 InitialWidth = Annotated[int, Bounds(8, 512)]
@@ -154,14 +154,26 @@ class RegNet(nn.Module):
 radosavovic_2020 = register_model(
     family="RegNet",
     year=2020,
-    paper="Radosavovic, Kosaraju, Girshick, He, Dollár: Designing Network Design Spaces, CVPR "
-    "2020, arXiv:2003.13678",
+    paper=Paper(
+        authors="Radosavovic, Kosaraju, Girshick, He, Dollár",
+        title="Designing Network Design Spaces",
+        venue="CVPR 2020",
+        arxiv="2003.13678",
+    ),
+    idea="Not one network but a rule for good ones, in four numbers.",
+    new=(),
 )
 goyal_2021 = register_model(
     family="RegNet",
     year=2021,
-    paper="Goyal, Caron, Lefaudeux, Xu, Wang, Pai, Singh, Liptchinsky, Misra, Joulin, "
-    "Bojanowski: Self-supervised Pretraining of Visual Features in the Wild, arXiv:2103.01988",
+    paper=Paper(
+        authors="Goyal, Caron, Lefaudeux, Xu, Wang, Pai, Singh, Liptchinsky, Misra, Joulin, "
+        "Bojanowski",
+        title="Self-supervised Pretraining of Visual Features in the Wild",
+        arxiv="2103.01988",
+    ),
+    idea="Not one network but a rule for good ones, in four numbers.",
+    new=(),
 )
 
 

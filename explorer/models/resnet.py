@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 from torch import Tensor, nn
 
 from explorer.models._layers import ZeroPadShortcut
-from explorer.models._registry import Bounds, InChannels, NumClasses, register_model
+from explorer.models._registry import Bounds, InChannels, NumClasses, Paper, register_model
 
 Depths = Annotated[tuple[int, ...], Bounds(1, 48)]
 Groups = Annotated[int, Bounds(1, 64)]
@@ -165,19 +165,38 @@ class ResNet(nn.Module):
 he_2015 = register_model(
     family="ResNet",
     year=2015,
-    paper="He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, CVPR 2016, "
-    "arXiv:1512.03385",
+    paper=Paper(
+        authors="He, Zhang, Ren, Sun",
+        title="Deep Residual Learning for Image Recognition",
+        venue="CVPR 2016",
+        arxiv="1512.03385",
+    ),
+    idea="A block learns the difference from its input, so that depth stops hurting.",
+    new=(),
 )
 zagoruyko_2016 = register_model(
     family="Wide ResNet",
     year=2016,
-    paper="Zagoruyko, Komodakis: Wide Residual Networks, BMVC 2016, arXiv:1605.07146",
+    paper=Paper(
+        authors="Zagoruyko, Komodakis",
+        title="Wide Residual Networks",
+        venue="BMVC 2016",
+        arxiv="1605.07146",
+    ),
+    idea="A block learns the difference from its input, so that depth stops hurting.",
+    new=(),
 )
 xie_2016 = register_model(
     family="ResNeXt",
     year=2016,
-    paper="Xie, Girshick, Dollár, Tu, He: Aggregated Residual Transformations for Deep Neural "
-    "Networks, CVPR 2017, arXiv:1611.05431",
+    paper=Paper(
+        authors="Xie, Girshick, Dollár, Tu, He",
+        title="Aggregated Residual Transformations for Deep Neural Networks",
+        venue="CVPR 2017",
+        arxiv="1611.05431",
+    ),
+    idea="A block learns the difference from its input, so that depth stops hurting.",
+    new=(),
 )
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from torch import Tensor, nn
 
 from explorer.models._layers import ZeroPadShortcut
-from explorer.models._registry import Bounds, InChannels, NumClasses, register_model
+from explorer.models._registry import Bounds, InChannels, NumClasses, Paper, register_model
 
 Depths = Annotated[tuple[int, ...], Bounds(1, 200)]
 Shortcut = Literal["A", "B", "none"]
@@ -101,8 +101,14 @@ class CifarResNet(nn.Module):
 he_2015 = register_model(
     family="ResNet",
     year=2015,
-    paper="He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, CVPR 2016, "
-    "arXiv:1512.03385",
+    paper=Paper(
+        authors="He, Zhang, Ren, Sun",
+        title="Deep Residual Learning for Image Recognition",
+        venue="CVPR 2016",
+        arxiv="1512.03385",
+    ),
+    idea="6n + 2 layers on 32x32 images, from 20 to 1202.",
+    new=(),
     input_shape=(1, 3, 32, 32),
 )
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from torch import Tensor, nn
 
-from explorer.models._registry import Bounds, InChannels, NumClasses, register_model
+from explorer.models._registry import Bounds, InChannels, NumClasses, Paper, register_model
 
 Depths = Annotated[tuple[int, ...], Bounds(1, 64)]
 Groups = Annotated[int, Bounds(1, 64)]
@@ -96,8 +96,14 @@ class CifarResNeXt(nn.Module):
 xie_2016 = register_model(
     family="ResNeXt",
     year=2016,
-    paper="Xie, Girshick, Dollár, Tu, He: Aggregated Residual Transformations for Deep Neural "
-    "Networks, CVPR 2017, arXiv:1611.05431",
+    paper=Paper(
+        authors="Xie, Girshick, Dollár, Tu, He",
+        title="Aggregated Residual Transformations for Deep Neural Networks",
+        venue="CVPR 2017",
+        arxiv="1611.05431",
+    ),
+    idea="29 layers whose 3x3 convolutions are split into many parallel groups.",
+    new=(),
     input_shape=(1, 3, 32, 32),
 )
 

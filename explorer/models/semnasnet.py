@@ -11,7 +11,7 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from explorer.models._layers import make_divisible
-from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, register_model
+from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, Paper, register_model
 
 WidthMult = Annotated[float, Bounds(0.1, 2)]
 
@@ -165,8 +165,14 @@ class MnasNetA1(nn.Module):
 tan_2018 = register_model(
     family="MnasNet",
     year=2018,
-    paper="Tan, Chen, Pang, Vasudevan, Sandler, Howard, Le: MnasNet: Platform-Aware Neural "
-    "Architecture Search for Mobile, CVPR 2019, arXiv:1807.11626",
+    paper=Paper(
+        authors="Tan, Chen, Pang, Vasudevan, Sandler, Howard, Le",
+        title="MnasNet: Platform-Aware Neural Architecture Search for Mobile",
+        venue="CVPR 2019",
+        arxiv="1807.11626",
+    ),
+    idea="The network that the search finds when blocks may weight their channels.",
+    new=(),
 )
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from explorer.models._registry import InChannels, NumClasses, register_model
+from explorer.models._registry import InChannels, NumClasses, Paper, register_model
 
 # Output channels of stage 2 by the number of groups, doubled in each later stage (Table 1).
 WIDTHS = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}
@@ -94,8 +94,14 @@ class ShuffleNetV1(nn.Module):
 zhang_2017 = register_model(
     family="ShuffleNet",
     year=2017,
-    paper="Zhang, Zhou, Lin, Sun: ShuffleNet: An Extremely Efficient Convolutional Neural Network "
-    "for Mobile Devices, CVPR 2018, arXiv:1707.01083",
+    paper=Paper(
+        authors="Zhang, Zhou, Lin, Sun",
+        title="ShuffleNet: An Extremely Efficient Convolutional Neural Network for Mobile Devices",
+        venue="CVPR 2018",
+        arxiv="1707.01083",
+    ),
+    idea="1x1 convolutions in groups, and a shuffle so that the groups still meet.",
+    new=(),
 )
 
 

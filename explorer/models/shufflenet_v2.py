@@ -11,7 +11,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from explorer.models._registry import Bounds, InChannels, NumClasses, register_model
+from explorer.models._registry import Bounds, InChannels, NumClasses, Paper, register_model
 
 Depths = Annotated[tuple[int, ...], Bounds(1, 64)]
 
@@ -109,8 +109,14 @@ class ShuffleNetV2(nn.Module):
 ma_2018 = register_model(
     family="ShuffleNet",
     year=2018,
-    paper="Ma, Zhang, Zheng, Sun: ShuffleNet V2: Practical Guidelines for Efficient CNN "
-    "Architecture Design, ECCV 2018, arXiv:1807.11164",
+    paper=Paper(
+        authors="Ma, Zhang, Zheng, Sun",
+        title="ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design",
+        venue="ECCV 2018",
+        arxiv="1807.11164",
+    ),
+    idea="Half of the channels pass a block untouched, which is cheap in memory access.",
+    new=(),
 )
 
 

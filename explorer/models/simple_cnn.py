@@ -11,7 +11,7 @@ from typing import Annotated
 
 from torch import Tensor, nn
 
-from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, register_model
+from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, Paper, register_model
 
 Widths = Annotated[tuple[int, ...], Bounds(1, 512)]
 HiddenFeatures = Annotated[int, Bounds(1, 4096)]
@@ -53,8 +53,13 @@ class SimpleCNN(nn.Module):
 @register_model(
     family="SimpleCNN",
     year=2015,
-    paper="Chollet: Train a simple deep CNN on the CIFAR10 small images dataset, examples of "
-    "Keras, 2015",
+    paper=Paper(
+        authors="Chollet",
+        title="Train a simple deep CNN on the CIFAR10 small images dataset",
+        venue="examples of Keras, 2015",
+    ),
+    idea="Two convolutions, each halved by pooling, and two fully connected layers.",
+    new=(),
     input_shape=(1, 3, 32, 32),
     min_size=(32, 32),
 )

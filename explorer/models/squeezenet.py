@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor, nn
 
-from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, register_model
+from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, Paper, register_model
 
 SqueezeRatio = Annotated[float, Bounds(0.125, 1)]
 Share3x3 = Annotated[float, Bounds(0.01, 0.99)]
@@ -112,13 +112,15 @@ class SqueezeNet(nn.Module):
         return self.flatten(self.classifier(self.features(x)))
 
 
-PAPER = (
-    "Iandola, Han, Moskewicz, Ashraf, Dally, Keutzer: SqueezeNet: AlexNet-level accuracy with "
-    "50x fewer parameters and <0.5MB model size, arXiv:1602.07360"
+PAPER = Paper(
+    authors="Iandola, Han, Moskewicz, Ashraf, Dally, Keutzer",
+    title="SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size",
+    arxiv="1602.07360",
 )
+IDEA = "Few channels go into the 3x3s, and most filters are 1x1: AlexNet in 1.2 M weights."
 
 
-@register_model(family="SqueezeNet", year=2016, paper=PAPER, min_size=(21, 21))
+@register_model(family="SqueezeNet", year=2016, paper=PAPER, idea=IDEA, new=(), min_size=(21, 21))
 def squeezenet1_0(
     num_classes: NumClasses = 1000,
     in_channels: InChannels = 3,
@@ -132,7 +134,7 @@ def squeezenet1_0(
     return SqueezeNet(stem, (0, 3, 7), squeeze_ratio, share_3x3, bypass, num_classes, dropout)
 
 
-@register_model(family="SqueezeNet", year=2016, paper=PAPER, min_size=(17, 17))
+@register_model(family="SqueezeNet", year=2016, paper=PAPER, idea=IDEA, new=(), min_size=(17, 17))
 def squeezenet1_1(
     num_classes: NumClasses = 1000,
     in_channels: InChannels = 3,

@@ -13,7 +13,7 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from explorer.models._layers import local_response_norm
-from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, register_model
+from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, Paper, register_model
 
 Depths = Annotated[tuple[int, ...], Bounds(1, 8)]
 
@@ -91,8 +91,14 @@ class VGG(nn.Module):
 simonyan_2014 = register_model(
     family="VGG",
     year=2014,
-    paper="Simonyan, Zisserman: Very Deep Convolutional Networks for Large-Scale Image "
-    "Recognition, ICLR 2015, arXiv:1409.1556",
+    paper=Paper(
+        authors="Simonyan, Zisserman",
+        title="Very Deep Convolutional Networks for Large-Scale Image Recognition",
+        venue="ICLR 2015",
+        arxiv="1409.1556",
+    ),
+    idea="Nothing but 3x3 convolutions, and more of them.",
+    new=(),
     min_size=(32, 32),
 )
 

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from torch import Tensor, nn
 
-from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, register_model
+from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, Paper, register_model
 
 Depths = Annotated[tuple[int, ...], Bounds(1, 64)]
 WidenFactor = Annotated[int, Bounds(1, 32)]
@@ -91,7 +91,14 @@ class WideResNet(nn.Module):
 zagoruyko_2016 = register_model(
     family="Wide ResNet",
     year=2016,
-    paper="Zagoruyko, Komodakis: Wide Residual Networks, BMVC 2016, arXiv:1605.07146",
+    paper=Paper(
+        authors="Zagoruyko, Komodakis",
+        title="Wide Residual Networks",
+        venue="BMVC 2016",
+        arxiv="1605.07146",
+    ),
+    idea="Fewer layers, many times the channels.",
+    new=(),
     input_shape=(1, 3, 32, 32),
 )
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from explorer.models._registry import Dropout, InChannels, NumClasses, register_model
+from explorer.models._registry import Dropout, InChannels, NumClasses, Paper, register_model
 
 Intermediate = Literal["none", "relu", "elu"]
 
@@ -148,8 +148,14 @@ class Xception(nn.Module):
 @register_model(
     family="Xception",
     year=2016,
-    paper="Chollet: Xception: Deep Learning with Depthwise Separable Convolutions, CVPR 2017, "
-    "arXiv:1610.02357",
+    paper=Paper(
+        authors="Chollet",
+        title="Xception: Deep Learning with Depthwise Separable Convolutions",
+        venue="CVPR 2017",
+        arxiv="1610.02357",
+    ),
+    idea="An inception module taken to its limit, one 3x3 per channel and a 1x1 across all.",
+    new=(),
     input_shape=(1, 3, 299, 299),
     min_size=(7, 7),
 )

@@ -13,7 +13,7 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from explorer.models._layers import local_response_norm
-from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, register_model
+from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, Paper, register_model
 
 Widths = Annotated[tuple[int, ...], Bounds(1, 2048)]
 HiddenFeatures = Annotated[int, Bounds(1, 8192)]
@@ -72,8 +72,14 @@ class ZFNet(nn.Module):
 @register_model(
     family="ZFNet",
     year=2013,
-    paper="Zeiler, Fergus: Visualizing and Understanding Convolutional Networks, ECCV 2014, "
-    "arXiv:1311.2901",
+    paper=Paper(
+        authors="Zeiler, Fergus",
+        title="Visualizing and Understanding Convolutional Networks",
+        venue="ECCV 2014",
+        arxiv="1311.2901",
+    ),
+    idea="AlexNet mended by looking at its feature maps: a smaller window and stride at the start.",
+    new=(),
     min_size=(207, 207),
 )
 def zfnet(

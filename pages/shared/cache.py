@@ -329,16 +329,12 @@ class Source(NamedTuple):
     path: str
     """From the project's root."""
     text: str
-    summary: str
-    """First line of its docstring: the idea."""
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
 def source(model: str) -> Source:
     """Read the file that defines a registered model."""
-    module = inspect.getmodule(get_spec(model).build)
     file = Path(inspect.getsourcefile(get_spec(model).build) or "")
     root = Path(__file__).parents[2]
     name = file.relative_to(root) if file.is_relative_to(root) else Path(file.name)
-    summary = (inspect.getdoc(module) or "").partition("\n")[0]
-    return Source(name.as_posix(), file.read_text(encoding="utf-8"), summary)
+    return Source(name.as_posix(), file.read_text(encoding="utf-8"))

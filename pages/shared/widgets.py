@@ -40,8 +40,7 @@ def title(choice: Choice) -> None:
     spec = choice.spec
     with st.container(key="head", gap="xxsmall"):
         st.title(spec.title, anchor=False)
-        idea = cache.source(spec.name).summary.partition(": ")[2] or spec.family
-        st.markdown(f"{idea[:1].upper()}{idea[1:]}")
+        st.markdown(plain(spec.idea))
         st.caption(f"{spec.paper} · `{spec.name}`")
     problems = [plain(problem) for problem in address.problems()]
     if problems:

@@ -18,10 +18,11 @@ from torch import nn
 
 from explorer.errors import OptionError, UnknownModelError
 from explorer.models import Option, _registry, build_model, get_spec, list_models
-from explorer.models._registry import Bounds, check_options, register_model
+from explorer.models._registry import Bounds, Paper, check_options, register_model
 
 NAMES = list_models()
 FILES = sorted(path for path in Path(_registry.__file__).parent.glob("*.py") if path.name[0] != "_")
+NOWHERE = Paper(authors="Nobody", title="Nothing")
 each_model = pytest.mark.parametrize("name", NAMES)
 # The models of one file at their greatest depth are one and the same: one of them is enough.
 FIRST_OF_FILE = {get_spec(name).build.__module__: name for name in reversed(NAMES)}.values()
@@ -70,7 +71,7 @@ def test_two_models_of_one_name_are_refused() -> None:
         return nn.Linear(1, num_classes)
 
     with pytest.raises(ValueError, match="two models are called 'lenet5'"):
-        register_model(family="LeNet", year=1998, paper="")(lenet5)
+        register_model(family="LeNet", year=1998, paper=NOWHERE, idea="")(lenet5)
 
 
 def _undocumented(num_classes: int = 10) -> nn.Module:
@@ -99,7 +100,7 @@ def test_a_builder_that_cannot_become_a_form_is_refused(
     build: Callable[..., nn.Module], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        register_model(family="", year=2000, paper="")(build)
+        register_model(family="", year=2000, paper=NOWHERE, idea="")(build)
 
     assert build.__name__ not in list_models()
 
@@ -118,8 +119,9 @@ def test_a_model_is_documented_dated_and_cited(name: str) -> None:
     assert re.search(r"(19|20)\d\d|arXiv:\d{4}\.\d{4,5}", spec.paper)
     assert file is not None
     assert file.__doc__ is not None
-    title = spec.paper.split(": ")[1].split(",")[0]
-    assert title in " ".join(file.__doc__.split())
+    assert spec.publication.title in " ".join(file.__doc__.split())
+    assert re.fullmatch(r"[A-Z0-9].*[^.]\.", spec.idea)
+    assert "  " not in spec.idea
 
 
 def test_titles_tell_the_models_apart() -> None:
