@@ -110,7 +110,7 @@ def layer_table(choice: Choice, view: View, failure: cache.Failure | None) -> No
             Layer=text_width(map(_short, frame["Layer"]), 110, 205),
             Kind=102,
             Shape=158,
-            Window=68,
+            Window=text_width(_windows(frame), 68, 110),
             Params=74,
             Share=105,
         ),
