@@ -8,6 +8,11 @@ Two papers change only the width of the bottleneck's 3x3 convolution:
 Wide Residual Networks, Zagoruyko, Komodakis, BMVC 2016, arXiv:1605.07146, doubles it.
 Aggregated Residual Transformations for Deep Neural Networks (ResNeXt), Xie, Girshick, Dollár,
 Tu, He, CVPR 2017, arXiv:1611.05431, doubles it too, or more, and splits it into groups.
+
+Two options come from later papers. `se` weights the channels of every block (Squeeze-and-Excitation
+Networks, arXiv:1709.01507). `stem="deep"` puts three 3x3 convolutions for the 7x7, and
+`shortcut="D"` pools before it projects: together they are the ResNet-D of Bag of Tricks for Image
+Classification with Convolutional Neural Networks, He et al., CVPR 2019, arXiv:1812.01187.
 """
 
 from __future__ import annotations
@@ -18,14 +23,15 @@ from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
-from explorer.models._layers import ZeroPadShortcut
+from explorer.models._layers import SqueezeExcitation, ZeroPadShortcut
 from explorer.models._registry import Bounds, InChannels, NumClasses, Paper, register_model
 
 Depths = Annotated[tuple[int, ...], Bounds(1, 48)]
 Groups = Annotated[int, Bounds(1, 64)]
 WidthPerGroup = Annotated[int, Bounds(1, 256)]
-Shortcut = Literal["A", "B", "C", "none"]
+Shortcut = Literal["A", "B", "C", "D", "none"]
 StrideOn = Literal["3x3", "1x1"]
+Stem = Literal["7x7", "deep"]
 
 
 def _shortcut(
@@ -34,16 +40,42 @@ def _shortcut(
     """Return what a shortcut does to x; None: nothing, it is the identity or is not there.
 
     The options of section 3.3: A pads with zero channels where the shape changes, B projects
-    there, C projects in every block. A plain network has none.
+    there, C projects in every block. A plain network has none. ResNet-D's averages 2x2 pixels
+    and then projects with stride 1, so that no pixel is left out.
     """
     same_shape = stride == 1 and in_channels == out_channels
     if option == "none" or (same_shape and option != "C"):
         return None
     if option == "A":
         return ZeroPadShortcut(in_channels, out_channels, stride)
+    if option == "D":
+        pool = nn.AvgPool2d(2, stride, ceil_mode=True, count_include_pad=False)
+        return nn.Sequential(
+            nn.Identity() if stride == 1 else pool,
+            nn.Conv2d(in_channels, out_channels, kernel_size=1, bias=False),
+            nn.BatchNorm2d(out_channels),
+        )
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel_size=1, stride=stride, bias=False),
         nn.BatchNorm2d(out_channels),
+    )
+
+
+def _squeeze_excitation(channels: int) -> SqueezeExcitation:
+    """Return a channel weighting with the paper's reduction of 16."""
+    return SqueezeExcitation(channels, max(1, channels // 16))
+
+
+def _deep_stem(in_channels: int) -> nn.Sequential:
+    """Return ResNet-C's and ResNet-D's stem: three 3x3, with BN and ReLU between them."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, 32, kernel_size=3, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(32),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(32, 32, kernel_size=3, padding=1, bias=False),
+        nn.BatchNorm2d(32),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(32, 64, kernel_size=3, padding=1, bias=False),
     )
 
 
@@ -53,7 +85,9 @@ class BasicBlock(nn.Module):
     Shape: (N, in_channels, H, W) -> (N, width, H / stride, W / stride)
     """
 
-    def __init__(self, in_channels: int, width: int, stride: int, shortcut: Shortcut) -> None:
+    def __init__(
+        self, in_channels: int, width: int, stride: int, shortcut: Shortcut, se: bool = False
+    ) -> None:
         super().__init__()
         self.out_channels = width
         self.conv1 = nn.Conv2d(
@@ -63,6 +97,7 @@ class BasicBlock(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         self.conv2 = nn.Conv2d(width, width, kernel_size=3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
+        self.se = _squeeze_excitation(width) if se else None
         self.residual = shortcut != "none"
         self.downsample = _shortcut(shortcut, in_channels, width, stride)
 
@@ -70,6 +105,8 @@ class BasicBlock(nn.Module):
         """Return relu(F(x) + shortcut(x)), or relu(F(x)) in a plain network."""
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
+        if self.se is not None:
+            out = self.se(out)
         if self.residual:
             out = out + (x if self.downsample is None else self.downsample(x))
         return self.relu(out)
@@ -93,6 +130,7 @@ class Bottleneck(nn.Module):
         width_per_group: int = 64,
         shortcut: Shortcut = "B",
         stride_on: StrideOn = "3x3",
+        se: bool = False,
     ) -> None:
         super().__init__()
         self.out_channels = 4 * width
@@ -106,6 +144,7 @@ class Bottleneck(nn.Module):
         self.bn2 = nn.BatchNorm2d(inner)
         self.conv3 = nn.Conv2d(inner, self.out_channels, kernel_size=1, bias=False)
         self.bn3 = nn.BatchNorm2d(self.out_channels)
+        self.se = _squeeze_excitation(self.out_channels) if se else None
         self.relu = nn.ReLU(inplace=True)
         self.residual = shortcut != "none"
         self.downsample = _shortcut(shortcut, in_channels, self.out_channels, stride)
@@ -115,6 +154,8 @@ class Bottleneck(nn.Module):
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.relu(self.bn2(self.conv2(out)))
         out = self.bn3(self.conv3(out))
+        if self.se is not None:
+            out = self.se(out)
         if self.residual:
             out = out + (x if self.downsample is None else self.downsample(x))
         return self.relu(out)
@@ -128,6 +169,7 @@ class ResNet(nn.Module):
         depths: blocks in each stage (Table 1).
         num_classes: classes to tell apart.
         in_channels: channels of the image.
+        stem: one 7x7 convolution, or three of 3x3.
 
     Shape: (N, in_channels, H, W) -> (N, num_classes)
     """
@@ -138,9 +180,14 @@ class ResNet(nn.Module):
         depths: tuple[int, ...],
         num_classes: int,
         in_channels: int,
+        stem: Stem = "7x7",
     ) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, 64, kernel_size=7, stride=2, padding=3, bias=False)
+        self.conv1 = (
+            nn.Conv2d(in_channels, 64, kernel_size=7, stride=2, padding=3, bias=False)
+            if stem == "7x7"
+            else _deep_stem(in_channels)
+        )
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
@@ -206,10 +253,12 @@ def resnet18(
     in_channels: InChannels = 3,
     depths: Depths = (2, 2, 2, 2),
     shortcut: Shortcut = "B",
+    se: bool = False,
+    stem: Stem = "7x7",
 ) -> ResNet:
     """ResNet-18."""
-    block = partial(BasicBlock, shortcut=shortcut)
-    return ResNet(block, depths, num_classes, in_channels)
+    block = partial(BasicBlock, shortcut=shortcut, se=se)
+    return ResNet(block, depths, num_classes, in_channels, stem)
 
 
 @he_2015
@@ -218,10 +267,12 @@ def resnet34(
     in_channels: InChannels = 3,
     depths: Depths = (3, 4, 6, 3),
     shortcut: Shortcut = "B",
+    se: bool = False,
+    stem: Stem = "7x7",
 ) -> ResNet:
     """ResNet-34."""
-    block = partial(BasicBlock, shortcut=shortcut)
-    return ResNet(block, depths, num_classes, in_channels)
+    block = partial(BasicBlock, shortcut=shortcut, se=se)
+    return ResNet(block, depths, num_classes, in_channels, stem)
 
 
 @he_2015
@@ -231,10 +282,12 @@ def resnet50(
     depths: Depths = (3, 4, 6, 3),
     shortcut: Shortcut = "B",
     stride_on: StrideOn = "3x3",
+    se: bool = False,
+    stem: Stem = "7x7",
 ) -> ResNet:
     """ResNet-50 (v1.5)."""
-    block = partial(Bottleneck, shortcut=shortcut, stride_on=stride_on)
-    return ResNet(block, depths, num_classes, in_channels)
+    block = partial(Bottleneck, shortcut=shortcut, stride_on=stride_on, se=se)
+    return ResNet(block, depths, num_classes, in_channels, stem)
 
 
 @he_2015
@@ -244,10 +297,12 @@ def resnet101(
     depths: Depths = (3, 4, 23, 3),
     shortcut: Shortcut = "B",
     stride_on: StrideOn = "3x3",
+    se: bool = False,
+    stem: Stem = "7x7",
 ) -> ResNet:
     """ResNet-101 (v1.5)."""
-    block = partial(Bottleneck, shortcut=shortcut, stride_on=stride_on)
-    return ResNet(block, depths, num_classes, in_channels)
+    block = partial(Bottleneck, shortcut=shortcut, stride_on=stride_on, se=se)
+    return ResNet(block, depths, num_classes, in_channels, stem)
 
 
 @he_2015
@@ -257,10 +312,12 @@ def resnet152(
     depths: Depths = (3, 8, 36, 3),
     shortcut: Shortcut = "B",
     stride_on: StrideOn = "3x3",
+    se: bool = False,
+    stem: Stem = "7x7",
 ) -> ResNet:
     """ResNet-152 (v1.5)."""
-    block = partial(Bottleneck, shortcut=shortcut, stride_on=stride_on)
-    return ResNet(block, depths, num_classes, in_channels)
+    block = partial(Bottleneck, shortcut=shortcut, stride_on=stride_on, se=se)
+    return ResNet(block, depths, num_classes, in_channels, stem)
 
 
 @he_2015
@@ -269,10 +326,12 @@ def resnet50_v1(
     in_channels: InChannels = 3,
     depths: Depths = (3, 4, 6, 3),
     shortcut: Shortcut = "B",
+    se: bool = False,
+    stem: Stem = "7x7",
 ) -> ResNet:
     """ResNet-50 (v1, the paper's stride)."""
-    block = partial(Bottleneck, shortcut=shortcut, stride_on="1x1")
-    return ResNet(block, depths, num_classes, in_channels)
+    block = partial(Bottleneck, shortcut=shortcut, stride_on="1x1", se=se)
+    return ResNet(block, depths, num_classes, in_channels, stem)
 
 
 @he_2015
@@ -281,10 +340,12 @@ def resnet101_v1(
     in_channels: InChannels = 3,
     depths: Depths = (3, 4, 23, 3),
     shortcut: Shortcut = "B",
+    se: bool = False,
+    stem: Stem = "7x7",
 ) -> ResNet:
     """ResNet-101 (v1, the paper's stride)."""
-    block = partial(Bottleneck, shortcut=shortcut, stride_on="1x1")
-    return ResNet(block, depths, num_classes, in_channels)
+    block = partial(Bottleneck, shortcut=shortcut, stride_on="1x1", se=se)
+    return ResNet(block, depths, num_classes, in_channels, stem)
 
 
 @he_2015
@@ -293,10 +354,12 @@ def resnet152_v1(
     in_channels: InChannels = 3,
     depths: Depths = (3, 8, 36, 3),
     shortcut: Shortcut = "B",
+    se: bool = False,
+    stem: Stem = "7x7",
 ) -> ResNet:
     """ResNet-152 (v1, the paper's stride)."""
-    block = partial(Bottleneck, shortcut=shortcut, stride_on="1x1")
-    return ResNet(block, depths, num_classes, in_channels)
+    block = partial(Bottleneck, shortcut=shortcut, stride_on="1x1", se=se)
+    return ResNet(block, depths, num_classes, in_channels, stem)
 
 
 @he_2015
@@ -304,10 +367,12 @@ def plain18(
     num_classes: NumClasses = 1000,
     in_channels: InChannels = 3,
     depths: Depths = (2, 2, 2, 2),
+    se: bool = False,
+    stem: Stem = "7x7",
 ) -> ResNet:
     """Plain-18 (no shortcuts)."""
-    block = partial(BasicBlock, shortcut="none")
-    return ResNet(block, depths, num_classes, in_channels)
+    block = partial(BasicBlock, shortcut="none", se=se)
+    return ResNet(block, depths, num_classes, in_channels, stem)
 
 
 @he_2015
@@ -315,10 +380,12 @@ def plain34(
     num_classes: NumClasses = 1000,
     in_channels: InChannels = 3,
     depths: Depths = (3, 4, 6, 3),
+    se: bool = False,
+    stem: Stem = "7x7",
 ) -> ResNet:
     """Plain-34 (no shortcuts)."""
-    block = partial(BasicBlock, shortcut="none")
-    return ResNet(block, depths, num_classes, in_channels)
+    block = partial(BasicBlock, shortcut="none", se=se)
+    return ResNet(block, depths, num_classes, in_channels, stem)
 
 
 @zagoruyko_2016
@@ -327,10 +394,12 @@ def wide_resnet50_2(
     in_channels: InChannels = 3,
     depths: Depths = (3, 4, 6, 3),
     width_per_group: WidthPerGroup = 128,
+    se: bool = False,
+    stem: Stem = "7x7",
 ) -> ResNet:
     """Wide ResNet-50-2."""
-    block = partial(Bottleneck, width_per_group=width_per_group)
-    return ResNet(block, depths, num_classes, in_channels)
+    block = partial(Bottleneck, width_per_group=width_per_group, se=se)
+    return ResNet(block, depths, num_classes, in_channels, stem)
 
 
 @zagoruyko_2016
@@ -339,10 +408,12 @@ def wide_resnet101_2(
     in_channels: InChannels = 3,
     depths: Depths = (3, 4, 23, 3),
     width_per_group: WidthPerGroup = 128,
+    se: bool = False,
+    stem: Stem = "7x7",
 ) -> ResNet:
     """Wide ResNet-101-2."""
-    block = partial(Bottleneck, width_per_group=width_per_group)
-    return ResNet(block, depths, num_classes, in_channels)
+    block = partial(Bottleneck, width_per_group=width_per_group, se=se)
+    return ResNet(block, depths, num_classes, in_channels, stem)
 
 
 @xie_2016
@@ -352,10 +423,12 @@ def resnext50_32x4d(
     depths: Depths = (3, 4, 6, 3),
     groups: Groups = 32,
     width_per_group: WidthPerGroup = 4,
+    se: bool = False,
+    stem: Stem = "7x7",
 ) -> ResNet:
     """ResNeXt-50 (32×4d)."""
-    block = partial(Bottleneck, groups=groups, width_per_group=width_per_group)
-    return ResNet(block, depths, num_classes, in_channels)
+    block = partial(Bottleneck, groups=groups, width_per_group=width_per_group, se=se)
+    return ResNet(block, depths, num_classes, in_channels, stem)
 
 
 @xie_2016
@@ -365,10 +438,12 @@ def resnext101_32x4d(
     depths: Depths = (3, 4, 23, 3),
     groups: Groups = 32,
     width_per_group: WidthPerGroup = 4,
+    se: bool = False,
+    stem: Stem = "7x7",
 ) -> ResNet:
     """ResNeXt-101 (32×4d)."""
-    block = partial(Bottleneck, groups=groups, width_per_group=width_per_group)
-    return ResNet(block, depths, num_classes, in_channels)
+    block = partial(Bottleneck, groups=groups, width_per_group=width_per_group, se=se)
+    return ResNet(block, depths, num_classes, in_channels, stem)
 
 
 @xie_2016
@@ -378,10 +453,12 @@ def resnext101_32x8d(
     depths: Depths = (3, 4, 23, 3),
     groups: Groups = 32,
     width_per_group: WidthPerGroup = 8,
+    se: bool = False,
+    stem: Stem = "7x7",
 ) -> ResNet:
     """ResNeXt-101 (32×8d)."""
-    block = partial(Bottleneck, groups=groups, width_per_group=width_per_group)
-    return ResNet(block, depths, num_classes, in_channels)
+    block = partial(Bottleneck, groups=groups, width_per_group=width_per_group, se=se)
+    return ResNet(block, depths, num_classes, in_channels, stem)
 
 
 @xie_2016
@@ -391,7 +468,9 @@ def resnext101_64x4d(
     depths: Depths = (3, 4, 23, 3),
     groups: Groups = 64,
     width_per_group: WidthPerGroup = 4,
+    se: bool = False,
+    stem: Stem = "7x7",
 ) -> ResNet:
     """ResNeXt-101 (64×4d)."""
-    block = partial(Bottleneck, groups=groups, width_per_group=width_per_group)
-    return ResNet(block, depths, num_classes, in_channels)
+    block = partial(Bottleneck, groups=groups, width_per_group=width_per_group, se=se)
+    return ResNet(block, depths, num_classes, in_channels, stem)

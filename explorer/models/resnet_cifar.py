@@ -3,7 +3,7 @@
 Deep Residual Learning for Image Recognition, He, Zhang, Ren, Sun, CVPR 2016, arXiv:1512.03385,
 section 4.2. Every shortcut is free of parameters (option A), so a residual net has exactly the
 weights of its plain counterpart: what differs in training is the shortcut alone. Departs from
-the paper in nothing.
+the paper in nothing; the option `se` is that of Squeeze-and-Excitation Networks, arXiv:1709.01507.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
-from explorer.models._layers import ZeroPadShortcut
+from explorer.models._layers import SqueezeExcitation, ZeroPadShortcut
 from explorer.models._registry import Bounds, InChannels, NumClasses, Paper, register_model
 
 Depths = Annotated[tuple[int, ...], Bounds(1, 200)]
@@ -42,7 +42,9 @@ class BasicBlock(nn.Module):
     Shape: (N, in_channels, H, W) -> (N, width, H / stride, W / stride)
     """
 
-    def __init__(self, in_channels: int, width: int, stride: int, shortcut: Shortcut) -> None:
+    def __init__(
+        self, in_channels: int, width: int, stride: int, shortcut: Shortcut, se: bool
+    ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(
             in_channels, width, kernel_size=3, stride=stride, padding=1, bias=False
@@ -51,6 +53,7 @@ class BasicBlock(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         self.conv2 = nn.Conv2d(width, width, kernel_size=3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
+        self.se = SqueezeExcitation(width, max(1, width // 16)) if se else None
         self.residual = shortcut != "none"
         self.downsample = _shortcut(shortcut, in_channels, width, stride)
 
@@ -58,17 +61,20 @@ class BasicBlock(nn.Module):
         """Return relu(F(x) + shortcut(x)), or relu(F(x)) in a plain network."""
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
+        if self.se is not None:
+            out = self.se(out)
         if self.residual:
             out = out + (x if self.downsample is None else self.downsample(x))
         return self.relu(out)
 
 
 def _stage(
-    in_channels: int, width: int, depth: int, stride: int, shortcut: Shortcut
+    in_channels: int, width: int, depth: int, stride: int, shortcut: Shortcut, se: bool
 ) -> nn.Sequential:
     """`depth` blocks, of which the first changes width and resolution."""
-    first = BasicBlock(in_channels, width, stride, shortcut)
-    return nn.Sequential(first, *(BasicBlock(width, width, 1, shortcut) for _ in range(depth - 1)))
+    first = BasicBlock(in_channels, width, stride, shortcut, se)
+    others = (BasicBlock(width, width, 1, shortcut, se) for _ in range(depth - 1))
+    return nn.Sequential(first, *others)
 
 
 class CifarResNet(nn.Module):
@@ -78,15 +84,20 @@ class CifarResNet(nn.Module):
     """
 
     def __init__(
-        self, depths: tuple[int, ...], num_classes: int, in_channels: int, shortcut: Shortcut
+        self,
+        depths: tuple[int, ...],
+        num_classes: int,
+        in_channels: int,
+        shortcut: Shortcut,
+        se: bool,
     ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, 16, kernel_size=3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
         self.relu = nn.ReLU(inplace=True)
-        self.layer1 = _stage(16, 16, depths[0], 1, shortcut)
-        self.layer2 = _stage(16, 32, depths[1], 2, shortcut)
-        self.layer3 = _stage(32, 64, depths[2], 2, shortcut)
+        self.layer1 = _stage(16, 16, depths[0], 1, shortcut, se)
+        self.layer2 = _stage(16, 32, depths[1], 2, shortcut, se)
+        self.layer3 = _stage(32, 64, depths[2], 2, shortcut, se)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
         self.fc = nn.Linear(64, num_classes)
@@ -119,9 +130,10 @@ def resnet20(
     in_channels: InChannels = 3,
     depths: Depths = (3, 3, 3),
     shortcut: Shortcut = "A",
+    se: bool = False,
 ) -> CifarResNet:
     """ResNet-20 (CIFAR)."""
-    return CifarResNet(depths, num_classes, in_channels, shortcut)
+    return CifarResNet(depths, num_classes, in_channels, shortcut, se)
 
 
 @he_2015
@@ -130,9 +142,10 @@ def resnet32(
     in_channels: InChannels = 3,
     depths: Depths = (5, 5, 5),
     shortcut: Shortcut = "A",
+    se: bool = False,
 ) -> CifarResNet:
     """ResNet-32 (CIFAR)."""
-    return CifarResNet(depths, num_classes, in_channels, shortcut)
+    return CifarResNet(depths, num_classes, in_channels, shortcut, se)
 
 
 @he_2015
@@ -141,9 +154,10 @@ def resnet44(
     in_channels: InChannels = 3,
     depths: Depths = (7, 7, 7),
     shortcut: Shortcut = "A",
+    se: bool = False,
 ) -> CifarResNet:
     """ResNet-44 (CIFAR)."""
-    return CifarResNet(depths, num_classes, in_channels, shortcut)
+    return CifarResNet(depths, num_classes, in_channels, shortcut, se)
 
 
 @he_2015
@@ -152,9 +166,10 @@ def resnet56(
     in_channels: InChannels = 3,
     depths: Depths = (9, 9, 9),
     shortcut: Shortcut = "A",
+    se: bool = False,
 ) -> CifarResNet:
     """ResNet-56 (CIFAR)."""
-    return CifarResNet(depths, num_classes, in_channels, shortcut)
+    return CifarResNet(depths, num_classes, in_channels, shortcut, se)
 
 
 @he_2015
@@ -163,9 +178,10 @@ def resnet110(
     in_channels: InChannels = 3,
     depths: Depths = (18, 18, 18),
     shortcut: Shortcut = "A",
+    se: bool = False,
 ) -> CifarResNet:
     """ResNet-110 (CIFAR)."""
-    return CifarResNet(depths, num_classes, in_channels, shortcut)
+    return CifarResNet(depths, num_classes, in_channels, shortcut, se)
 
 
 @he_2015
@@ -174,22 +190,29 @@ def resnet1202(
     in_channels: InChannels = 3,
     depths: Depths = (200, 200, 200),
     shortcut: Shortcut = "A",
+    se: bool = False,
 ) -> CifarResNet:
     """ResNet-1202 (CIFAR)."""
-    return CifarResNet(depths, num_classes, in_channels, shortcut)
+    return CifarResNet(depths, num_classes, in_channels, shortcut, se)
 
 
 @he_2015
 def plain20(
-    num_classes: NumClasses = 10, in_channels: InChannels = 3, depths: Depths = (3, 3, 3)
+    num_classes: NumClasses = 10,
+    in_channels: InChannels = 3,
+    depths: Depths = (3, 3, 3),
+    se: bool = False,
 ) -> CifarResNet:
     """Plain-20 (CIFAR, no shortcuts)."""
-    return CifarResNet(depths, num_classes, in_channels, shortcut="none")
+    return CifarResNet(depths, num_classes, in_channels, shortcut="none", se=se)
 
 
 @he_2015
 def plain56(
-    num_classes: NumClasses = 10, in_channels: InChannels = 3, depths: Depths = (9, 9, 9)
+    num_classes: NumClasses = 10,
+    in_channels: InChannels = 3,
+    depths: Depths = (9, 9, 9),
+    se: bool = False,
 ) -> CifarResNet:
     """Plain-56 (CIFAR, no shortcuts)."""
-    return CifarResNet(depths, num_classes, in_channels, shortcut="none")
+    return CifarResNet(depths, num_classes, in_channels, shortcut="none", se=se)

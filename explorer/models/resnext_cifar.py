@@ -3,6 +3,7 @@
 Aggregated Residual Transformations for Deep Neural Networks, Xie, Girshick, Dollár, Tu, He,
 CVPR 2017, arXiv:1611.05431, section 5.3. Departs from the paper as its authors' released code
 does: normalisation and ReLU follow each convolution, where the paper's CIFAR runs put them first.
+The option `se` is that of Squeeze-and-Excitation Networks, arXiv:1709.01507.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Annotated
 
 from torch import Tensor, nn
 
+from explorer.models._layers import SqueezeExcitation
 from explorer.models._registry import Bounds, InChannels, NumClasses, Paper, register_model
 
 Depths = Annotated[tuple[int, ...], Bounds(1, 64)]
@@ -25,7 +27,13 @@ class Bottleneck(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, inner: int, out_channels: int, stride: int, groups: int
+        self,
+        in_channels: int,
+        inner: int,
+        out_channels: int,
+        stride: int,
+        groups: int,
+        se: bool,
     ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, inner, kernel_size=1, bias=False)
@@ -37,6 +45,7 @@ class Bottleneck(nn.Module):
         self.conv3 = nn.Conv2d(inner, out_channels, kernel_size=1, bias=False)
         self.bn3 = nn.BatchNorm2d(out_channels)
         self.relu = nn.ReLU(inplace=True)
+        self.se = SqueezeExcitation(out_channels, max(1, out_channels // 16)) if se else None
         self.downsample = (
             None
             if in_channels == out_channels
@@ -51,6 +60,8 @@ class Bottleneck(nn.Module):
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.relu(self.bn2(self.conv2(out)))
         out = self.bn3(self.conv3(out))
+        if self.se is not None:
+            out = self.se(out)
         return self.relu(out + (x if self.downsample is None else self.downsample(x)))
 
 
@@ -70,6 +81,7 @@ class CifarResNeXt(nn.Module):
         width_per_group: int,
         num_classes: int,
         in_channels: int,
+        se: bool,
     ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, 64, kernel_size=3, padding=1, bias=False)
@@ -77,8 +89,8 @@ class CifarResNeXt(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         inner, channels, stages = groups * width_per_group, 64, []
         for depth, width, stride in zip(depths, (256, 512, 1024), (1, 2, 2), strict=True):
-            blocks = [Bottleneck(channels, inner, width, stride, groups)]
-            blocks += [Bottleneck(width, inner, width, 1, groups) for _ in range(depth - 1)]
+            blocks = [Bottleneck(channels, inner, width, stride, groups, se)]
+            blocks += [Bottleneck(width, inner, width, 1, groups, se) for _ in range(depth - 1)]
             stages.append(nn.Sequential(*blocks))
             inner, channels = 2 * inner, width
         self.layer1, self.layer2, self.layer3 = stages
@@ -115,9 +127,10 @@ def resnext29_8x64d(
     depths: Depths = (3, 3, 3),
     groups: Groups = 8,
     width_per_group: WidthPerGroup = 64,
+    se: bool = False,
 ) -> CifarResNeXt:
     """ResNeXt-29 (8×64d, CIFAR)."""
-    return CifarResNeXt(depths, groups, width_per_group, num_classes, in_channels)
+    return CifarResNeXt(depths, groups, width_per_group, num_classes, in_channels, se)
 
 
 @xie_2016
@@ -127,6 +140,7 @@ def resnext29_16x64d(
     depths: Depths = (3, 3, 3),
     groups: Groups = 16,
     width_per_group: WidthPerGroup = 64,
+    se: bool = False,
 ) -> CifarResNeXt:
     """ResNeXt-29 (16×64d, CIFAR)."""
-    return CifarResNeXt(depths, groups, width_per_group, num_classes, in_channels)
+    return CifarResNeXt(depths, groups, width_per_group, num_classes, in_channels, se)

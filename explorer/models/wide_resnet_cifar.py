@@ -2,7 +2,8 @@
 
 Wide Residual Networks, Zagoruyko, Komodakis, BMVC 2016, arXiv:1605.07146. WRN-d-k has
 d = 6n + 4 layers and k times the width of a CIFAR ResNet; its blocks normalise and activate
-before each convolution, not after. Departs from the paper in nothing. (`wide_resnet50_2`, the
+before each convolution, not after. Departs from the paper in nothing; the option `se` is that of
+Squeeze-and-Excitation Networks, arXiv:1709.01507. (`wide_resnet50_2`, the
 ImageNet model, is a ResNet bottleneck and stands with the ResNets.)
 """
 
@@ -12,6 +13,7 @@ from typing import Annotated
 
 from torch import Tensor, nn
 
+from explorer.models._layers import SqueezeExcitation
 from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, Paper, register_model
 
 Depths = Annotated[tuple[int, ...], Bounds(1, 64)]
@@ -24,7 +26,7 @@ class WideBlock(nn.Module):
     Shape: (N, in_channels, H, W) -> (N, width, H / stride, W / stride)
     """
 
-    def __init__(self, in_channels: int, width: int, stride: int, dropout: float) -> None:
+    def __init__(self, in_channels: int, width: int, stride: int, dropout: float, se: bool) -> None:
         super().__init__()
         self.bn1 = nn.BatchNorm2d(in_channels)
         self.relu = nn.ReLU(inplace=True)
@@ -34,6 +36,7 @@ class WideBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(width)
         self.dropout = nn.Dropout(dropout) if dropout else None
         self.conv2 = nn.Conv2d(width, width, kernel_size=3, padding=1, bias=False)
+        self.se = SqueezeExcitation(width, max(1, width // 16)) if se else None
         self.downsample = (
             None
             if in_channels == width
@@ -47,13 +50,18 @@ class WideBlock(nn.Module):
         if self.dropout is not None:
             out = self.dropout(out)
         out = self.conv2(out)
+        if self.se is not None:
+            out = self.se(out)
         return out + (x if self.downsample is None else self.downsample(activated))
 
 
-def _stage(in_channels: int, width: int, depth: int, stride: int, dropout: float) -> nn.Sequential:
+def _stage(
+    in_channels: int, width: int, depth: int, stride: int, dropout: float, se: bool
+) -> nn.Sequential:
     """`depth` blocks, of which the first changes width and resolution."""
-    first = WideBlock(in_channels, width, stride, dropout)
-    return nn.Sequential(first, *(WideBlock(width, width, 1, dropout) for _ in range(depth - 1)))
+    first = WideBlock(in_channels, width, stride, dropout, se)
+    others = (WideBlock(width, width, 1, dropout, se) for _ in range(depth - 1))
+    return nn.Sequential(first, *others)
 
 
 class WideResNet(nn.Module):
@@ -69,13 +77,14 @@ class WideResNet(nn.Module):
         num_classes: int,
         in_channels: int,
         dropout: float,
+        se: bool,
     ) -> None:
         super().__init__()
         k = widen_factor
         self.conv1 = nn.Conv2d(in_channels, 16, kernel_size=3, padding=1, bias=False)
-        self.layer1 = _stage(16, 16 * k, depths[0], 1, dropout)
-        self.layer2 = _stage(16 * k, 32 * k, depths[1], 2, dropout)
-        self.layer3 = _stage(32 * k, 64 * k, depths[2], 2, dropout)
+        self.layer1 = _stage(16, 16 * k, depths[0], 1, dropout, se)
+        self.layer2 = _stage(16 * k, 32 * k, depths[1], 2, dropout, se)
+        self.layer3 = _stage(32 * k, 64 * k, depths[2], 2, dropout, se)
         self.bn1 = nn.BatchNorm2d(64 * k)
         self.relu = nn.ReLU(inplace=True)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
@@ -110,9 +119,10 @@ def wrn_16_8(
     depths: Depths = (2, 2, 2),
     widen_factor: WidenFactor = 8,
     dropout: Dropout = 0.0,
+    se: bool = False,
 ) -> WideResNet:
     """WRN-16-8 (CIFAR)."""
-    return WideResNet(depths, widen_factor, num_classes, in_channels, dropout)
+    return WideResNet(depths, widen_factor, num_classes, in_channels, dropout, se)
 
 
 @zagoruyko_2016
@@ -122,9 +132,10 @@ def wrn_28_10(
     depths: Depths = (4, 4, 4),
     widen_factor: WidenFactor = 10,
     dropout: Dropout = 0.0,
+    se: bool = False,
 ) -> WideResNet:
     """WRN-28-10 (CIFAR)."""
-    return WideResNet(depths, widen_factor, num_classes, in_channels, dropout)
+    return WideResNet(depths, widen_factor, num_classes, in_channels, dropout, se)
 
 
 @zagoruyko_2016
@@ -134,6 +145,7 @@ def wrn_40_4(
     depths: Depths = (6, 6, 6),
     widen_factor: WidenFactor = 4,
     dropout: Dropout = 0.0,
+    se: bool = False,
 ) -> WideResNet:
     """WRN-40-4 (CIFAR)."""
-    return WideResNet(depths, widen_factor, num_classes, in_channels, dropout)
+    return WideResNet(depths, widen_factor, num_classes, in_channels, dropout, se)
