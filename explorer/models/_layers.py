@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from explorer.errors import InputSizeError, OptionError
+
 
 class ZeroPadShortcut(nn.Module):
     """Subsample, then pad with zero channels: a shortcut without parameters.
@@ -184,3 +186,49 @@ class StochasticDepth(nn.Module):
             return x
         kept = x.new_empty(len(x), *[1] * (x.dim() - 1)).bernoulli_(1 - self.rate)
         return x * (kept / (1 - self.rate))
+
+
+def check_image(x: Tensor, image_size: tuple[int, ...], patch_size: int) -> None:
+    """Check that an image is of the size that the position embeddings are made for.
+
+    Args:
+        x: images, (N, C, H, W).
+        image_size: (height, width) that the model was built with.
+        patch_size: side of a patch.
+
+    Raises:
+        InputSizeError: it is of another size, or not made of whole patches.
+    """
+    height, width = x.shape[-2:]
+    if (height, width) != tuple(image_size):
+        built = "x".join(map(str, image_size))
+        message = (
+            f"its position embeddings are made for images of {built}, not of {height}x{width}: "
+            f"build it with image_size=({height}, {width})"
+        )
+    elif height % patch_size or width % patch_size:
+        message = f"{height}x{width} is not a whole number of patches of {patch_size}x{patch_size}"
+    else:
+        return
+    raise InputSizeError(message, input_shape=tuple(x.shape))
+
+
+def check_heads(model: str, name: str, width: int, heads: int) -> None:
+    """Check that attention heads share a width evenly.
+
+    Args:
+        model: registered name, for the message.
+        name: name of the option that is the width.
+        width: its value.
+        heads: number of heads.
+
+    Raises:
+        OptionError: they do not; the message says which widths near it would.
+    """
+    if width % heads:
+        low = max(width // heads, 1) * heads
+        raise OptionError(
+            f"{model}: {name}={width} should be a multiple of the {heads} attention heads, "
+            f"such as {low} or {low + heads}.",
+            name,
+        )

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from explorer.errors import InputSizeError, TraceError
+from explorer.errors import ExplorerError, InputSizeError, TraceError
 from explorer.trace.live import Failure, tensors_in
 from explorer.trace.recorder import Recorder
 from explorer.trace.records import OpRecord, TensorRecord, Trace
@@ -23,6 +23,8 @@ SEARCH_SECONDS = 2.0
 
 _NOT_ABOUT_SIZES = (AttributeError, ImportError, NameError, NotImplementedError, TypeError)
 """Exceptions that no other size would mend."""
+_JOINS = {"add": "adds", "sub": "subtracts", "mul": "multiplies", "cat": "concatenates"}
+"""Ops that want operands of fitting sizes, in words."""
 _TOO_SMALL = re.compile("Kernel size|[Oo]utput size")
 _SIZES = re.compile(
     "siz|shape|dim|channel|broadcast|stride|length|elements|divisible|reduction|should contain"
@@ -106,6 +108,8 @@ def _layer_text(partial: Trace, call: int) -> str:
 def _first_line(error: Exception) -> str:
     text = str(error).strip().splitlines()
     line = text[0].rstrip(". ") if text else ""
+    if isinstance(error, ExplorerError):  # what a model says of itself is a sentence already
+        return line
     return f"{type(error).__name__}: {line}" if line else type(error).__name__
 
 
@@ -138,6 +142,11 @@ def _reason(
         size = "x".join(map(str, given[2:]))
         window = "x".join(map(str, kernel))
         return culprit, f"its {window} window does not fit a map of {size}{made_by}", None
+    verb = _JOINS.get(failure.name.rstrip("_"))
+    if verb and len(operands) > 1 and given[:1] == operands[1][:1] and _SIZES.search(str(error)):
+        first, second = map(size_text, operands[:2])
+        origin = f" from {culprit or source.name}" if source else ""
+        return culprit, f"it {verb} {first}{origin} and {second}, which do not fit together", None
     shapes = " and ".join("x".join(map(str, shape)) or "a scalar" for shape in operands[:3])
     return culprit, f"{failure.name} of {shapes}{made_by}: {_first_line(error)}", None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import prod
 from typing import Any, Literal, cast
 
@@ -13,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
-from explorer.errors import ExplorerError, TraceError
-from explorer.models._registry import check_options, get_spec
+from explorer.errors import ExplorerError, InputSizeError, TraceError
+from explorer.models._registry import ModelSpec, check_options, get_spec
 from explorer.trace.build import Twin, build_on_meta
 from explorer.trace.diagnose import explain
 from explorer.trace.live import tensors_in
@@ -67,11 +68,14 @@ def trace_model(
     """
     if mode not in ("eval", "train"):
         raise TraceError(f"mode={mode!r} should be 'eval' or 'train'.")
+    rebuild: Callable[[Shape], nn.Module] | None = None
     if isinstance(model, str):
         name = model
         spec = get_spec(name)
-        check_options(spec, options or {})
-        model = build_on_meta(spec.build, **(options or {}))
+        chosen, follows = _options(spec, input_shape, options or {})
+        model = build_on_meta(spec.build, **chosen)
+        if follows:
+            rebuild = partial(_for_size, spec, chosen)
         hints = [(spec.min_size), cast(tuple[int, int], spec.input_shape[-2:])]
     elif isinstance(model, nn.Module):
         name, hints = type(model).__name__, []
@@ -81,13 +85,13 @@ def trace_model(
     if shapes:
         dtype = _dtype(model)
         args = [*(torch.empty(s, dtype=dtype, device="meta") for s in shapes), *args]
-    run = _Run(name, model, mode, tuple(args), dict(kwargs or {}))
+    run = _Run(name, model, mode, tuple(args), dict(kwargs or {}), rebuild)
     recorder = run.recorder()
     try:
         return run.on_meta(recorder)
-    except ExplorerError:
-        raise
     except Exception as error:
+        if isinstance(error, ExplorerError) and not isinstance(error, InputSizeError):
+            raise
         if uninitialized := [n for n, p in model.named_parameters() if is_lazy(cast(Any, p))]:
             raise TraceError(
                 f"{name} has lazy layers whose weights have no shape yet ({uninitialized[0]}): "
@@ -99,6 +103,27 @@ def trace_model(
         raise explain(recorder, error, run.arguments, works, hints) from error
     finally:
         recorder.release()
+
+
+def _options(
+    spec: ModelSpec, input_shape: Shape | Sequence[Shape] | None, options: Mapping[str, Any]
+) -> tuple[dict[str, Any], bool]:
+    """Check the options; a model made for one image size is made for the input's.
+
+    Returns:
+        The options, and whether `image_size` follows the input.
+    """
+    check_options(spec, options)
+    size = tuple(input_shape[-2:]) if input_shape and len(input_shape) == 4 else ()
+    if "image_size" not in spec.options or options.get("image_size", size) != size:
+        return dict(options), False
+    check_options(spec, {"image_size": size})
+    return {**options, "image_size": size}, True
+
+
+def _for_size(spec: ModelSpec, options: Mapping[str, Any], shape: Shape) -> nn.Module:
+    """Build the model for another input."""
+    return build_on_meta(spec.build, **{**options, "image_size": shape[-2:]})
 
 
 def _shapes(input_shape: Shape | Sequence[Shape] | None) -> list[Shape]:
@@ -145,10 +170,18 @@ class _Run:
     """One model with its arguments, to be run once or, to find a legal size, several times."""
 
     def __init__(
-        self, name: str, model: nn.Module, mode: Mode, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        name: str,
+        model: nn.Module,
+        mode: Mode,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        rebuild: Callable[[Shape], nn.Module] | None = None,
     ) -> None:
         self.name, self.model, self.mode = name, model, mode
         self.args, self.kwargs = args, kwargs
+        self.rebuild = rebuild
+        """Makes the model for another input shape, if it is made for one."""
 
     @property
     def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -168,10 +201,10 @@ class _Run:
         """Whether an input of this shape passes."""
         dtype = next(tensors_in(self.args)).dtype
         args = (torch.empty(shape, dtype=dtype, device="meta"),)
-        trial = _Run(self.name, self.model, self.mode, args, self.kwargs)
-        recorder = trial.recorder()
+        recorder = self.recorder()
         try:
-            trial.on_meta(recorder)
+            model = self.rebuild(shape) if self.rebuild else self.model
+            _Run(self.name, model, self.mode, args, self.kwargs).on_meta(recorder)
         except Exception:
             return False
         finally:

@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import nn
 
-from explorer.errors import OptionError, UnknownModelError
+from explorer.errors import InputSizeError, OptionError, UnknownModelError
 from explorer.models import Option, _registry, build_model, get_spec, list_models
 from explorer.models._registry import Bounds, Paper, check_options, register_model
 
@@ -295,11 +295,15 @@ def test_options_are_read_from_the_signature() -> None:
 
 
 def _runs(name: str, height: int, width: int) -> bool:
-    channels = get_spec(name).input_shape[1]
+    spec = get_spec(name)
+    model = _on_meta(name)
+    if "image_size" in spec.options:
+        with torch.device("meta"):
+            model = build_model(name, image_size=(height, width))
     with torch.inference_mode():
         try:
-            _on_meta(name)(torch.empty(1, channels, height, width, device="meta"))
-        except RuntimeError:
+            model(torch.empty(1, spec.input_shape[1], height, width, device="meta"))
+        except (RuntimeError, InputSizeError):
             return False
     return True
 

@@ -217,7 +217,7 @@ def test_two_branches_that_do_not_meet_name_both_shapes() -> None:
 
     error = size_error(UNet(), (1, 3, 33, 32))
     assert error.op == "cat"
-    assert "1x3x33x32 and 1x3x32x32" in str(error)
+    assert "it concatenates 3x33x32 from input and 3x32x32" in str(error)
     assert error.suggested_shape == (1, 3, 32, 32)
 
 
