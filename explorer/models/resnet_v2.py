@@ -114,7 +114,7 @@ class Stage(nn.Module):
 
 
 class Head(nn.Module):
-    """Global average, classifier.
+    """Global average, classifier, which is a 1x1 convolution as in timm.
 
     Shape: (N, in_channels, H, W) -> (N, num_classes)
     """
@@ -122,12 +122,12 @@ class Head(nn.Module):
     def __init__(self, in_channels: int, num_classes: int) -> None:
         super().__init__()
         self.global_pool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Conv2d(in_channels, num_classes, kernel_size=1)
         self.flatten = nn.Flatten()
-        self.fc = nn.Linear(in_channels, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the class scores."""
-        return self.fc(self.flatten(self.global_pool(x)))
+        return self.flatten(self.fc(self.global_pool(x)))
 
 
 class ResNetV2(nn.Module):

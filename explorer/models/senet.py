@@ -200,7 +200,7 @@ today = hu_2018(
     departs="The stride of a block sits on its 3x3 convolution; the paper's networks have it on "
     "the first 1x1, as the legacy models here."
 )
-legacy = hu_2018()
+legacy = hu_2018(min_size=(3, 3))
 
 
 @today

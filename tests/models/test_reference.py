@@ -19,7 +19,7 @@ densenet121 densenet161 densenet169 densenet201
 """.split()
 # Compared in their own families' tests, with their auxiliary heads or at sizes that suit them.
 ELSEWHERE = ("Inception", "SqueezeNet", "MobileNet", "ShuffleNet", "MnasNet", "EfficientNet",
-             "RegNet", "ConvNeXt")  # fmt: skip
+             "RegNet", "ConvNeXt", "ViT")  # fmt: skip
 """Families."""
 # Made from the reference's own blocks where it lacks the model itself.
 ASSEMBLED = """
