@@ -1,6 +1,7 @@
 """What is registered, and what one forward pass of a model costs, layer by layer.
 
     python -m explorer list --family ResNet
+    python -m explorer show resnet50
     python -m explorer trace resnet50 --input 3x256x128 --format csv
 
 It asks the same functions as the app and prints the same numbers. What the user can cause is one
@@ -14,6 +15,7 @@ import difflib
 import os
 import re
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -27,7 +29,7 @@ from explorer.trace import trace_model
 if TYPE_CHECKING:
     import pandas as pd
 
-    from explorer.models import ModelSpec
+    from explorer.models import ModelSpec, Option
     from explorer.models._registry import OptionValue
     from explorer.trace.records import Trace
 
@@ -75,6 +77,14 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("list", help="list the registered models")
     listing.add_argument("--family", help="only this family, such as ResNet")
     listing.set_defaults(run=_list)
+
+    showing = commands.add_parser(
+        "show",
+        help="say what is known of a model",
+        description="Say what is known of a model: its idea, its paper, its options.",
+    )
+    showing.add_argument("model", help="a registered name, such as resnet50")
+    showing.set_defaults(run=_show)
 
     trace = commands.add_parser(
         "trace",
@@ -142,6 +152,40 @@ def _model_row(spec: ModelSpec) -> tuple[str, ...]:
     # Sizes as --input takes them.
     native, smallest = ("x".join(map(str, size)) for size in (spec.input_shape[1:], spec.min_size))
     return (spec.name, spec.title, spec.family, str(spec.year), native, smallest)
+
+
+def _show(arguments: argparse.Namespace) -> None:
+    """Print a model's paper, idea and options."""
+    spec = get_spec(arguments.model)
+    native, smallest = _model_row(spec)[-2:]
+    facts = {
+        "Name": spec.name,
+        "Family": f"{spec.family}, {spec.year}",
+        "Paper": spec.paper,
+        "Input": f"{native}, at least {smallest}",
+        "Idea": spec.idea,
+        "New": "\n".join(f"- {sentence}" for sentence in spec.new),
+        "Departs": spec.departs or "nowhere that we know of",
+        "Options": "\n".join(map(_option_text, spec.options.values())),
+    }
+    print(spec.title)
+    for label, text in facts.items():
+        for number, line in enumerate(text.splitlines()):
+            wrapped = textwrap.wrap(line, 86, subsequent_indent="  " if line[:1] == "-" else "")
+            for part in wrapped:
+                print(f"{'' if number or part is not wrapped[0] else label:<10}{part}")
+
+
+def _option_text(option: Option) -> str:
+    """An option as --option takes it, with its legal values."""
+    default = option.default
+    text = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+    if option.kind == "bool":
+        return f"{option.name}={text.lower()} (true or false)"
+    if option.kind == "choice":
+        return f"{option.name}={text} ({', '.join(map(str, option.choices))})"
+    each = "each " if option.kind == "ints" else ""
+    return f"{option.name}={text} ({each}{option.low:g} to {option.high:,.10g})"
 
 
 def _no_such_family(family: str) -> str:

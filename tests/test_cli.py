@@ -209,3 +209,18 @@ def test_a_reader_that_stops_reading_causes_no_complaint() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == cli.READER_GONE
+
+
+def test_show_says_what_is_known_of_a_model(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["show", "resnet50"]) == 0
+    out = capsys.readouterr().out
+    assert "arXiv:1512.03385" in out
+    assert "A block learns the difference" in out
+    assert "shortcut=B (A, B, C, D, none)" in out
+    assert "depths=3,4,6,3 (each 1 to 48)" in out
+    assert "se=false (true or false)" in out
+
+
+def test_show_of_an_unknown_model_suggests_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["show", "resnet51"]) == 2
+    assert "resnet50" in capsys.readouterr().err

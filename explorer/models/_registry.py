@@ -194,7 +194,8 @@ def register_model(
         paper: where it was published.
         idea: what it does differently, in one sentence.
         new: what the paper brought, in three short sentences.
-        departs: where our code departs from the paper, in sentences.
+        departs: where our code departs from the paper, in sentences. What the builder's docstring
+            says after its first line is added to it.
         input_shape: native input with the batch.
         min_size: smallest (height, width) that the model accepts with its default options.
 
@@ -212,12 +213,13 @@ def register_model(
             raise ValueError(f"two models are called {name!r}")
         if not build.__doc__:
             raise ValueError(f"{name} has no docstring")
-        title = build.__doc__.strip().splitlines()[0].rstrip(".")
+        title, _, rest = inspect.cleandoc(build.__doc__).partition("\n")
+        own = " ".join(rest.split()).replace("`", "")
         _MODELS[name] = ModelSpec(
             name=name,
             build=build,
             family=family,
-            title=title,
+            title=title.rstrip("."),
             year=year,
             publication=paper,
             input_shape=input_shape,
@@ -225,7 +227,7 @@ def register_model(
             options=_options(build),
             idea=idea,
             new=new,
-            departs=departs,
+            departs=f"{departs} {own}".strip(),
         )
         return build
 

@@ -109,8 +109,16 @@ krizhevsky_2012 = register_model(
         title="ImageNet Classification with Deep Convolutional Neural Networks",
         venue="NeurIPS 2012",
     ),
-    idea="A deep convolutional network with ReLU and dropout, trained on two GPUs, wins ImageNet.",
-    new=(),
+    idea="A deep convolutional network with ReLU and dropout, trained on two GPUs, wins ImageNet "
+    "by a wide margin.",
+    new=(
+        "ReLU instead of tanh lets a deep network train several times faster.",
+        "Dropout in the two large linear layers, and augmented images, keep 60 million weights "
+        "from learning the images by heart.",
+        "Two GPUs hold half of the channels each, the first grouped convolutions.",
+    ),
+    departs="The input is 227x227: the 224x224 that the paper states does not give the 55x55 maps "
+    "that it draws.",
     input_shape=(1, 3, 227, 227),
     min_size=(227, 227),
 )
@@ -122,8 +130,15 @@ krizhevsky_2014 = register_model(
         title="One weird trick for parallelizing convolutional neural networks",
         arxiv="1404.5997",
     ),
-    idea="A deep convolutional network with ReLU and dropout, trained on two GPUs, wins ImageNet.",
-    new=(),
+    idea="One narrower tower does what two did, because its convolutions are spread over GPUs by "
+    "batch and its linear layers by channels.",
+    new=(
+        "Convolutional layers divide the batch among GPUs, linear layers divide their weights.",
+        "The network becomes one tower of 64 to 384 channels without response normalisation.",
+        "It is the AlexNet that most libraries have today.",
+    ),
+    departs="An adaptive average pooling before the classifier admits other input sizes, as in "
+    "torchvision.",
     min_size=(63, 63),
 )
 
@@ -154,5 +169,8 @@ def alexnet_full(
     normalization: bool = True,
     dropout: Dropout = 0.5,
 ) -> AlexNet2012:
-    """AlexNet (one tower, full width)."""
+    """AlexNet (one tower, full width).
+
+    The two towers are one of full width, without groups.
+    """
     return AlexNet2012(num_classes, in_channels, 1, normalization, dropout)

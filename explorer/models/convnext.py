@@ -124,8 +124,14 @@ liu_2022 = register_model(
         venue="CVPR 2022",
         arxiv="2201.03545",
     ),
-    idea="A ResNet rebuilt step by step with what vision transformers taught.",
-    new=(),
+    idea="A ResNet, rebuilt step by step with what vision transformers taught, is as good as they "
+    "are.",
+    new=(
+        "Depthwise 7x7 convolutions do what windows of attention do.",
+        "Blocks are wide inside and narrow outside, with one activation (GELU) and one "
+        "normalisation (LayerNorm) each.",
+        "Resolution changes in layers of its own, and the image enters in patches of 4x4.",
+    ),
     min_size=(32, 32),
 )
 

@@ -159,7 +159,12 @@ huang_2016 = partial(
         arxiv="1608.06993",
     ),
     idea="Every layer reads the feature maps of all layers before it in its block.",
-    new=(),
+    new=(
+        "Maps are concatenated, not added: a block of L layers has L(L+1)/2 connections.",
+        "A layer adds only a few maps, its growth rate, because it need not learn again what "
+        "others already know.",
+        "Transitions between blocks halve the resolution and, in DenseNet-BC, the channels.",
+    ),
 )
 imagenet = huang_2016(min_size=(29, 29))
 cifar = huang_2016(input_shape=(1, 3, 32, 32), min_size=(4, 4))

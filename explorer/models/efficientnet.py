@@ -256,7 +256,16 @@ tan_2019 = partial(
         arxiv="1905.11946",
     ),
     idea="Depth, width and resolution grow together, from one small searched network.",
-    new=(),
+    new=(
+        "One coefficient scales depth, width and resolution in fixed proportions, found on a small "
+        "network.",
+        "The network that is scaled, B0, comes from a search for accuracy at a given number of "
+        "operations.",
+        "B7 reached the best ImageNet accuracy of its time with 8.4 times fewer weights than its "
+        "rival.",
+    ),
+    departs="Strided convolutions pad both sides alike, and the normalisations of B0 to B4 have an "
+    "epsilon of 1e-5 instead of 1e-3, as in torchvision.",
 )
 tan_2021 = partial(
     register_model,
@@ -268,8 +277,16 @@ tan_2021 = partial(
         venue="ICML 2021",
         arxiv="2104.00298",
     ),
-    idea="Depth, width and resolution grow together, from one small searched network.",
-    new=(),
+    idea="The search counts training time, and so early depthwise convolutions give way to plain "
+    "ones.",
+    new=(
+        "In the early stages expansion and depthwise convolution fuse into one 3x3, which runs "
+        "faster on accelerators.",
+        "Images, and with them the regularisation, grow during training.",
+        "It trains up to 11 times faster than the networks before it at equal accuracy.",
+    ),
+    departs="Strided convolutions pad both sides alike, as in torchvision. The paper gives the "
+    "sizes M and L by their counts only; they are those of the authors' code.",
 )
 
 

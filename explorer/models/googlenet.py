@@ -160,8 +160,15 @@ szegedy_2014 = partial(
         venue="CVPR 2015",
         arxiv="1409.4842",
     ),
-    idea="Windows of several sizes side by side, each made affordable by a 1x1 before it.",
-    new=(),
+    idea="Windows of several sizes look at the same maps side by side, each made affordable by a "
+    "1x1 convolution before it.",
+    new=(
+        "An inception module concatenates 1x1, 3x3 and 5x5 convolutions and a pooling of the same "
+        "input.",
+        "1x1 convolutions reduce the channels before the larger windows.",
+        "A global average replaces the large linear layers: 22 layers with a twelfth of AlexNet's "
+        "weights.",
+    ),
 )
 
 
@@ -172,7 +179,11 @@ def googlenet(
     aux_logits: bool = False,
     dropout: Dropout = 0.2,
 ) -> GoogLeNet:
-    """GoogLeNet (batch normalisation, 3×3)."""
+    """GoogLeNet (batch normalisation, 3×3).
+
+    Batch normalisation instead of response normalisation, and 3x3 convolutions where the paper has
+    5x5, as in torchvision.
+    """
     return GoogLeNet(num_classes, in_channels, aux_logits, dropout, paper=False)
 
 
@@ -183,5 +194,9 @@ def googlenet_paper(
     aux_logits: bool = False,
     dropout: Dropout = 0.4,
 ) -> GoogLeNet:
-    """GoogLeNet (the paper's 5×5, no batch normalisation)."""
+    """GoogLeNet (the paper's 5×5, no batch normalisation).
+
+    The first convolution is the 7x7 of Figure 3, not the one split into depth and 1x1 of Table 1,
+    and the last average is over the whole map, which admits sizes other than 224x224.
+    """
     return GoogLeNet(num_classes, in_channels, aux_logits, dropout, paper=True)

@@ -138,8 +138,14 @@ szegedy_2016 = register_model(
         venue="AAAI 2017",
         arxiv="1602.07261",
     ),
-    idea="What the branches find is added to their input, as in a residual network.",
-    new=(),
+    idea="What the branches of an inception module find is added to their input, as in a residual "
+    "network.",
+    new=(
+        "Each module ends in a 1x1 convolution without activation, whose result is added to the "
+        "module's input.",
+        "Residuals are scaled by 0.1 to 0.3 before the addition, which keeps wide networks stable.",
+        "Training becomes much faster than that of the plain Inception of equal cost.",
+    ),
     input_shape=(1, 3, 299, 299),
     min_size=(75, 75),
 )
@@ -175,7 +181,12 @@ def inception_resnet_v2(
     depths: Depths = (10, 20, 10),
     dropout: Dropout = 0.2,
 ) -> InceptionResNet:
-    """Inception-ResNet v2."""
+    """Inception-ResNet v2.
+
+    As in the authors' code and timm, v3's stem and one more module replace v4's stem, there are
+    twice as many blocks, the last of them has neither scale nor ReLU, and a 1x1 convolution
+    follows it.
+    """
     a, b, c = depths
     features = _stem(in_channels)
     features["maxpool_5a"] = nn.MaxPool2d(kernel_size=3, stride=2)

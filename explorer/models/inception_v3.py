@@ -233,8 +233,16 @@ class Inception3(nn.Module):
         venue="CVPR 2016",
         arxiv="1512.00567",
     ),
-    idea="Large windows factored into small and one-sided ones, and maps halved with care.",
-    new=(),
+    idea="Large windows are factored into small and one-sided ones, and maps are halved with care.",
+    new=(
+        "A 7x7 becomes a 1x7 followed by a 7x1, at less than a third of the cost.",
+        "Convolution and pooling halve the map side by side, so that no bottleneck loses "
+        "information.",
+        "Label smoothing, and a batch-normalised auxiliary head, regularise training.",
+    ),
+    departs="As in the authors' code and torchvision, a 1x1, a 3x3 and a pooling stand for the "
+    "fifth to seventh layer of Table 1, the modules on the first grid have a 5x5 where Figure 5 "
+    "has a single 3x3, and there is one module fewer on the second grid.",
     input_shape=(1, 3, 299, 299),
     min_size=(75, 75),
 )

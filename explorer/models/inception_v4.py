@@ -243,7 +243,12 @@ class InceptionV4(nn.Module):
         arxiv="1602.07261",
     ),
     idea="One uniform design for every grid, without the residue of earlier versions.",
-    new=(),
+    new=(
+        "The stem itself divides into branches and joins them again, three times.",
+        "Each grid has one kind of module, repeated, and a reduction of its own.",
+        "It shows that a network without residual connections can be as good as one with them.",
+    ),
+    departs="One-sided windows follow each other in timm's order (1x7 and 7x1, 1x3 and 3x1).",
     input_shape=(1, 3, 299, 299),
     min_size=(75, 75),
 )

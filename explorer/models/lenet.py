@@ -168,8 +168,13 @@ lecun_1998 = register_model(
         title="Gradient-Based Learning Applied to Document Recognition",
         venue="Proceedings of the IEEE 86(11), 1998",
     ),
-    idea="Convolution and subsampling in turn, every weight learnt end to end.",
-    new=(),
+    idea="Convolution and subsampling in turn, every weight learnt end to end from pixels to "
+    "digits.",
+    new=(
+        "Local windows with shared weights find a stroke wherever it is.",
+        "Subsampling makes the exact place of a stroke matter less from stage to stage.",
+        "One gradient trains everything, where hand-made features came before a classifier.",
+    ),
     input_shape=(1, 1, 32, 32),
     min_size=(32, 32),
 )
@@ -182,11 +187,18 @@ def lenet5(
     activation: Activation = "tanh",
     pooling: Pooling = "average",
 ) -> LeNet5:
-    """LeNet-5."""
+    """LeNet-5.
+
+    C3 sees all six maps of S2, not the subsets of Table I; subsampling has no trainable
+    coefficient; tanh is not scaled; the output is a linear layer, not radial basis functions.
+    """
     return LeNet5(num_classes, in_channels, activation, pooling)
 
 
 @lecun_1998
 def lenet5_paper(num_classes: NumClasses = 10, in_channels: InChannels = 1) -> SparseLeNet5:
-    """LeNet-5 (the paper's sparse C3)."""
+    """LeNet-5 (the paper's sparse C3).
+
+    The radial basis functions' centres are drawn at random, not by hand as stylised characters.
+    """
     return SparseLeNet5(num_classes, in_channels)

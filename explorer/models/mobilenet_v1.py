@@ -91,8 +91,16 @@ howard_2017 = register_model(
         title="MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications",
         arxiv="1704.04861",
     ),
-    idea="A convolution split into one that looks around and one that mixes channels.",
-    new=(),
+    idea="A convolution is split into one that looks around, channel by channel, and one that "
+    "mixes the channels.",
+    new=(
+        "A depthwise 3x3 and a 1x1 do a convolution's work for an eighth to a ninth of the "
+        "operations.",
+        "A width multiplier thins every layer alike.",
+        "A resolution multiplier makes the image smaller: together they trade accuracy for "
+        "latency.",
+    ),
+    departs="The activations are ReLU6, as in the authors' released code.",
 )
 
 

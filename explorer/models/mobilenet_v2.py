@@ -99,7 +99,12 @@ sandler_2018 = register_model(
         arxiv="1801.04381",
     ),
     idea="The block is wide inside and narrow between, and its narrow ends stay linear.",
-    new=(),
+    new=(
+        "The residual connects narrow maps, and the block expands them sixfold inside.",
+        "No activation follows the last 1x1, because ReLU destroys information where channels are "
+        "few.",
+        "Memory traffic falls, since only the narrow maps live between blocks.",
+    ),
 )
 
 

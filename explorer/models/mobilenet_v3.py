@@ -167,8 +167,15 @@ howard_2019 = register_model(
         venue="ICCV 2019",
         arxiv="1905.02244",
     ),
-    idea="Inverted residuals chosen by search, with channel weights and a cheap swish.",
-    new=(),
+    idea="Inverted residuals chosen by search, with weighted channels and a swish that a phone can "
+    "afford.",
+    new=(
+        "Two searches in turn, for blocks and then for the width of each layer, on measured "
+        "latency.",
+        "Hard swish and hard sigmoid replace functions with exponentials by pieces of straight "
+        "lines.",
+        "The last stage is rearranged: the global average comes before the widest convolution.",
+    ),
 )
 
 

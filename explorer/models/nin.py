@@ -75,8 +75,14 @@ lin_2013 = partial(
         venue="ICLR 2014",
         arxiv="1312.4400",
     ),
-    idea="A small perceptron instead of a linear filter, and no fully connected layer at the end.",
-    new=(),
+    idea="A small perceptron slides over the image instead of a linear filter, and no fully "
+    "connected layer stands at the end.",
+    new=(
+        "1x1 convolutions after each larger one make a small network of every window.",
+        "A global average of one map for each class replaces the linear layers.",
+        "Without them there is far less to overfit, and each map can be read as a class's heat "
+        "map.",
+    ),
 )
 
 
@@ -88,7 +94,11 @@ def nin_imagenet(
     ceil_mode: bool = False,
     dropout: Dropout = 0.5,
 ) -> NiN:
-    """NiN (ImageNet)."""
+    """NiN (ImageNet).
+
+    The paper does not give the numbers; they are those of Caffe's model zoo, whose pooling counts
+    a last, incomplete window only with `ceil_mode`.
+    """
     a, b, c, d = widths
     pool = partial(nn.MaxPool2d, kernel_size=3, stride=2, ceil_mode=ceil_mode)
     return NiN(
@@ -112,7 +122,10 @@ def nin_cifar10(
     widths: Widths = (192, 192, 192),
     dropout: Dropout = 0.5,
 ) -> NiN:
-    """NiN (CIFAR-10)."""
+    """NiN (CIFAR-10).
+
+    The paper does not give the numbers; they are those of the authors' configuration.
+    """
     a, b, c = widths
     return NiN(
         OrderedDict(

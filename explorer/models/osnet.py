@@ -189,7 +189,12 @@ zhou_2019 = register_model(
         arxiv="1905.00953",
     ),
     idea="Each block looks at four scales at once, and one small gate weighs them all.",
-    new=(),
+    new=(
+        "Streams of one to four light 3x3 convolutions see windows of 3, 5, 7 and 9 pixels.",
+        "A gate shared by all streams weighs each channel of each scale by what it sees.",
+        "A convolution is a 1x1 followed by a depthwise 3x3, so that 2.2 million weights are "
+        "enough.",
+    ),
     input_shape=(1, 3, 256, 128),
     min_size=(13, 13),
 )

@@ -161,7 +161,13 @@ radosavovic_2020 = register_model(
         arxiv="2003.13678",
     ),
     idea="Not one network but a rule for good ones, in four numbers.",
-    new=(),
+    new=(
+        "Whole populations of networks are compared, and the space of designs is narrowed step by "
+        "step.",
+        "Good networks have widths that grow along a straight line with depth.",
+        "Bottlenecks and ever larger depths turn out to be unnecessary: about 20 blocks without "
+        "expansion are best.",
+    ),
 )
 goyal_2021 = register_model(
     family="RegNet",
@@ -172,8 +178,12 @@ goyal_2021 = register_model(
         title="Self-supervised Pretraining of Visual Features in the Wild",
         arxiv="2103.01988",
     ),
-    idea="Not one network but a rule for good ones, in four numbers.",
-    new=(),
+    idea="The rule of RegNet, at ten times the size, learns from a billion images without labels.",
+    new=(
+        "The design space is scaled to 1.3 billion weights and below.",
+        "Training needs no labels: the network groups views of the same image.",
+        "The features transfer better than those of networks that were trained with labels.",
+    ),
 )
 
 
@@ -215,7 +225,10 @@ def regnet_x_400mf(
     w_m: Step = 2.54,
     group_width: GroupWidth = 16,
 ) -> RegNet:
-    """RegNetX-400MF (torchvision's rounding)."""
+    """RegNetX-400MF (torchvision's rounding).
+
+    A stage's width is rounded to whole groups by torchvision's rule, not by the authors'.
+    """
     return RegNet(depth, w_0, w_a, w_m, group_width, False, num_classes, in_channels, "torchvision")
 
 
@@ -425,7 +438,10 @@ def regnet_y_800mf(
     w_m: Step = 2.4,
     group_width: GroupWidth = 16,
 ) -> RegNet:
-    """RegNetY-800MF (torchvision's rounding)."""
+    """RegNetY-800MF (torchvision's rounding).
+
+    A stage's width is rounded to whole groups by torchvision's rule, not by the authors'.
+    """
     return RegNet(depth, w_0, w_a, w_m, group_width, True, num_classes, in_channels, "torchvision")
 
 
@@ -509,7 +525,10 @@ def regnet_y_8gf(
     w_m: Step = 2.19,
     group_width: GroupWidth = 56,
 ) -> RegNet:
-    """RegNetY-8.0GF (torchvision's rounding)."""
+    """RegNetY-8.0GF (torchvision's rounding).
+
+    A stage's width is rounded to whole groups by torchvision's rule, not by the authors'.
+    """
     return RegNet(depth, w_0, w_a, w_m, group_width, True, num_classes, in_channels, "torchvision")
 
 

@@ -219,7 +219,11 @@ he_2015 = register_model(
         arxiv="1512.03385",
     ),
     idea="A block learns the difference from its input, so that depth stops hurting.",
-    new=(),
+    new=(
+        "A shortcut adds a block's input to its result, without weights where the shape stays.",
+        "Networks of 152 layers train, where plain ones get worse beyond about 20.",
+        "The bottleneck of 1x1, 3x3 and 1x1 makes deep networks affordable.",
+    ),
 )
 zagoruyko_2016 = register_model(
     family="Wide ResNet",
@@ -230,8 +234,14 @@ zagoruyko_2016 = register_model(
         venue="BMVC 2016",
         arxiv="1605.07146",
     ),
-    idea="A block learns the difference from its input, so that depth stops hurting.",
-    new=(),
+    idea="Wider blocks do for a ResNet what many more layers do, and faster.",
+    new=(
+        "The 3x3 convolutions get twice the channels, and depth stays.",
+        "Width parallelises on a GPU, where depth has to wait for itself.",
+        "Fifty wide layers surpass 152 narrow ones.",
+    ),
+    departs="The stride of a bottleneck sits on its 3x3 convolution, not on the first 1x1, as in "
+    "torchvision.",
 )
 xie_2016 = register_model(
     family="ResNeXt",
@@ -242,8 +252,14 @@ xie_2016 = register_model(
         venue="CVPR 2017",
         arxiv="1611.05431",
     ),
-    idea="A block learns the difference from its input, so that depth stops hurting.",
-    new=(),
+    idea="A block is many small paths of the same shape, added: their number matters more than "
+    "width or depth.",
+    new=(
+        "Cardinality, the number of paths, is a dimension of its own beside depth and width.",
+        "Grouped convolutions are all that it takes to have 32 paths.",
+        "At equal cost, more paths beat more channels.",
+    ),
+    departs="The stride of a bottleneck sits on its 3x3 convolution, as in the authors' code.",
 )
 
 
@@ -285,7 +301,11 @@ def resnet50(
     se: bool = False,
     stem: Stem = "7x7",
 ) -> ResNet:
-    """ResNet-50 (v1.5)."""
+    """ResNet-50 (v1.5).
+
+    The stride of a bottleneck sits on its 3x3 convolution ("v1.5", as in torchvision), not on the
+    first 1x1.
+    """
     block = partial(Bottleneck, shortcut=shortcut, stride_on=stride_on, se=se)
     return ResNet(block, depths, num_classes, in_channels, stem)
 
@@ -300,7 +320,11 @@ def resnet101(
     se: bool = False,
     stem: Stem = "7x7",
 ) -> ResNet:
-    """ResNet-101 (v1.5)."""
+    """ResNet-101 (v1.5).
+
+    The stride of a bottleneck sits on its 3x3 convolution ("v1.5", as in torchvision), not on the
+    first 1x1.
+    """
     block = partial(Bottleneck, shortcut=shortcut, stride_on=stride_on, se=se)
     return ResNet(block, depths, num_classes, in_channels, stem)
 
@@ -315,7 +339,11 @@ def resnet152(
     se: bool = False,
     stem: Stem = "7x7",
 ) -> ResNet:
-    """ResNet-152 (v1.5)."""
+    """ResNet-152 (v1.5).
+
+    The stride of a bottleneck sits on its 3x3 convolution ("v1.5", as in torchvision), not on the
+    first 1x1.
+    """
     block = partial(Bottleneck, shortcut=shortcut, stride_on=stride_on, se=se)
     return ResNet(block, depths, num_classes, in_channels, stem)
 

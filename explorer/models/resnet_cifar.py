@@ -118,8 +118,13 @@ he_2015 = register_model(
         venue="CVPR 2016",
         arxiv="1512.03385",
     ),
-    idea="6n + 2 layers on 32x32 images, from 20 to 1202.",
-    new=(),
+    idea="A block learns the difference from its input: 6n + 2 layers on 32x32 images, from 20 to "
+    "1202.",
+    new=(
+        "Depth is all that varies, so that its effect can be seen alone.",
+        "Shortcuts have no weights at all: where the width doubles, zeros are added.",
+        "110 layers are better than 20, and even 1202 train, where plain networks fail.",
+    ),
     input_shape=(1, 3, 32, 32),
 )
 

@@ -114,8 +114,13 @@ xie_2016 = register_model(
         venue="CVPR 2017",
         arxiv="1611.05431",
     ),
-    idea="29 layers whose 3x3 convolutions are split into many parallel groups.",
-    new=(),
+    idea="29 layers whose 3x3 convolutions are split into many parallel paths.",
+    new=(
+        "Cardinality, the number of paths, is a dimension of its own beside depth and width.",
+        "Eight or sixteen paths of 64 channels each read the same reduced maps.",
+        "More paths beat a wider ResNet of as many weights.",
+    ),
+    departs="Normalisation and ReLU follow each convolution, as in the authors' released code.",
     input_shape=(1, 3, 32, 32),
 )
 

@@ -100,8 +100,13 @@ zhang_2017 = register_model(
         venue="CVPR 2018",
         arxiv="1707.01083",
     ),
-    idea="1x1 convolutions in groups, and a shuffle so that the groups still meet.",
-    new=(),
+    idea="1x1 convolutions run in groups, and a shuffle lets the groups still meet.",
+    new=(
+        "Grouped 1x1 convolutions cut what costs most in small networks.",
+        "A channel shuffle, free of weights, hands every group channels of all others.",
+        "With what is saved, the network has more channels for the same operations.",
+    ),
+    departs="At half and at double width the stem is scaled too, as in the authors' released code.",
 )
 
 

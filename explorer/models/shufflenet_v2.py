@@ -116,7 +116,12 @@ ma_2018 = register_model(
         arxiv="1807.11164",
     ),
     idea="Half of the channels pass a block untouched, which is cheap in memory access.",
-    new=(),
+    new=(
+        "Four measured guidelines say what operations do not: equal widths, few groups, few "
+        "branches, few elementwise steps.",
+        "A block splits its channels, works on one half and concatenates both.",
+        "Speed is compared on real devices, not by operations.",
+    ),
 )
 
 

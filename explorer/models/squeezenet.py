@@ -117,10 +117,18 @@ PAPER = Paper(
     title="SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size",
     arxiv="1602.07360",
 )
-IDEA = "Few channels go into the 3x3s, and most filters are 1x1: AlexNet in 1.2 M weights."
+IDEA = (
+    "Few channels go into the 3x3 convolutions, and most filters are 1x1: AlexNet's accuracy with "
+    "1.2 million weights."
+)
+NEW = (
+    "A fire module squeezes to few channels, then expands with 1x1 and 3x3 filters side by side.",
+    "Pooling comes late, so that most layers see large maps.",
+    "Without linear layers, and compressed, the model fits in half a megabyte.",
+)
 
 
-@register_model(family="SqueezeNet", year=2016, paper=PAPER, idea=IDEA, new=(), min_size=(21, 21))
+@register_model(family="SqueezeNet", year=2016, paper=PAPER, idea=IDEA, new=NEW, min_size=(21, 21))
 def squeezenet1_0(
     num_classes: NumClasses = 1000,
     in_channels: InChannels = 3,
@@ -129,12 +137,16 @@ def squeezenet1_0(
     bypass: Bypass = "none",
     dropout: Dropout = 0.5,
 ) -> SqueezeNet:
-    """SqueezeNet 1.0."""
+    """SqueezeNet 1.0.
+
+    The first convolution is not padded, so that 224x224 becomes 109x109 instead of the 111x111 of
+    Table 1, as in torchvision.
+    """
     stem = nn.Conv2d(in_channels, 96, kernel_size=7, stride=2)
     return SqueezeNet(stem, (0, 3, 7), squeeze_ratio, share_3x3, bypass, num_classes, dropout)
 
 
-@register_model(family="SqueezeNet", year=2016, paper=PAPER, idea=IDEA, new=(), min_size=(17, 17))
+@register_model(family="SqueezeNet", year=2016, paper=PAPER, idea=IDEA, new=NEW, min_size=(17, 17))
 def squeezenet1_1(
     num_classes: NumClasses = 1000,
     in_channels: InChannels = 3,
@@ -143,6 +155,9 @@ def squeezenet1_1(
     bypass: Bypass = "none",
     dropout: Dropout = 0.5,
 ) -> SqueezeNet:
-    """SqueezeNet 1.1."""
+    """SqueezeNet 1.1.
+
+    It is the authors' later revision, which the paper does not describe.
+    """
     stem = nn.Conv2d(in_channels, 64, kernel_size=3, stride=2)
     return SqueezeNet(stem, (0, 2, 4), squeeze_ratio, share_3x3, bypass, num_classes, dropout)

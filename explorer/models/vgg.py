@@ -98,7 +98,13 @@ simonyan_2014 = register_model(
         arxiv="1409.1556",
     ),
     idea="Nothing but 3x3 convolutions, and more of them.",
-    new=(),
+    new=(
+        "Two 3x3 convolutions see as much as one 5x5, with 28% fewer weights and one more ReLU.",
+        "Depth alone, from 11 to 19 layers, makes the difference between its columns.",
+        "Channels double whenever pooling halves the map, from 64 to 512.",
+    ),
+    departs="An adaptive average pooling before the classifier admits any input from 32x32, as in "
+    "torchvision.",
     min_size=(32, 32),
 )
 

@@ -154,8 +154,14 @@ class Xception(nn.Module):
         venue="CVPR 2017",
         arxiv="1610.02357",
     ),
-    idea="An inception module taken to its limit, one 3x3 per channel and a 1x1 across all.",
-    new=(),
+    idea="An inception module taken to its limit: one 3x3 for each channel, and a 1x1 across all.",
+    new=(
+        "Depthwise separable convolutions replace inception modules altogether.",
+        "36 such layers, with residual connections, make the whole network.",
+        "With the weights of Inception v3 it is more accurate: it uses them better.",
+    ),
+    departs="The fully connected layers that may stand before the classifier are left out, as in "
+    "the paper's experiment on ImageNet.",
     input_shape=(1, 3, 299, 299),
     min_size=(7, 7),
 )

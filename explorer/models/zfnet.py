@@ -79,7 +79,13 @@ class ZFNet(nn.Module):
         arxiv="1311.2901",
     ),
     idea="AlexNet mended by looking at its feature maps: a smaller window and stride at the start.",
-    new=(),
+    new=(
+        "A deconvolutional network shows which pixels excite a feature map.",
+        "The pictures reveal dead and aliased filters in AlexNet's first layers.",
+        "A 7x7 window with stride 2 for the 11x11 with stride 4 mends them and lowers the error.",
+    ),
+    departs="The padding, which the paper does not state, is chosen so that the maps have the "
+    "drawn sizes; the normalisation's constants are AlexNet's.",
     min_size=(207, 207),
 )
 def zfnet(

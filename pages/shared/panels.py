@@ -12,7 +12,7 @@ from pages.shared import address, cache
 from pages.shared.choice import Choice
 from pages.shared.tables import select_table, text_width
 from pages.shared.view import CHARTS, View, select_point
-from pages.shared.widgets import theme
+from pages.shared.widgets import plain, theme
 
 # ----------------------------------------------------------------------- charts
 
@@ -103,11 +103,29 @@ def blocks(choice: Choice, view: View) -> None:
 
 
 def source(choice: Choice) -> None:
-    """The file that the model is built from, and the call that builds this one."""
+    """What the paper brought, and the file that the model is built from."""
+    about(choice)
     file = cache.source(choice.model)
     st.caption(f"`{file.path}`, {count(file.text.count(chr(10)))} lines. To trace this in Python:")
     st.code(_call(choice), language="python")
     st.code(file.text, language="python", line_numbers=True, height=640)
+
+
+def about(choice: Choice) -> None:
+    """The paper, what was new in it, and where our code departs from it."""
+    spec = choice.spec
+    paper = plain(spec.paper)
+    if spec.publication.arxiv:
+        paper += f" · [arXiv](https://arxiv.org/abs/{spec.publication.arxiv})"
+    st.markdown(paper)
+    new, departs = st.columns(2, gap="medium")
+    with new:
+        st.markdown("**What is new**\n" + "".join(f"\n- {plain(each)}" for each in spec.new))
+    with departs:
+        st.markdown(
+            f"**Where this code departs from the paper**\n\n"
+            f"{plain(spec.departs) or 'Nowhere that we know of.'}"
+        )
 
 
 def _call(choice: Choice) -> str:

@@ -120,8 +120,14 @@ def test_a_model_is_documented_dated_and_cited(name: str) -> None:
     assert file is not None
     assert file.__doc__ is not None
     assert spec.publication.title in " ".join(file.__doc__.split())
-    assert re.fullmatch(r"[A-Z0-9].*[^.]\.", spec.idea)
-    assert "  " not in spec.idea
+    for sentence in (spec.idea, *spec.new):
+        assert re.fullmatch(r"[A-Z0-9].*[^.]\.", sentence)
+        assert "  " not in sentence
+    assert len(set(spec.new)) == 3
+    assert re.fullmatch(r"([A-Z].*\.)?", spec.departs)
+    assert spec.publication.authors
+    assert spec.publication.venue or spec.publication.arxiv
+    assert re.fullmatch(r"(\d{4}\.\d{5}|\d{4}\.\d{4})?", spec.publication.arxiv)
 
 
 def test_titles_tell_the_models_apart() -> None:

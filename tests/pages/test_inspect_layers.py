@@ -543,6 +543,24 @@ def test_a_failing_choice_is_traced_once(open_app: Open, monkeypatch: pytest.Mon
     assert calls == [("alexnet", (1, 3, 41, 41))]
 
 
+def test_the_source_tab_says_what_was_new_and_where_the_code_departs(open_app: Open) -> None:
+    app = open_app(model="resnet50", tab="source")
+    texts = " ".join(element.value for element in app.markdown)
+    assert "https://arxiv.org/abs/1512.03385" in texts
+    assert "A shortcut adds a block's input to its result" in texts
+    assert "sits on its 3x3 convolution" in texts
+
+
+def test_a_transformer_follows_the_size_of_the_page(open_app: Open) -> None:
+    app = open_app(model="vit_b_16", input="3x256x128")
+    trace = trace_model("vit_b_16", (1, 3, 256, 128))
+    assert not sentences(app)
+    assert f"{trace.macs:,}" in [metric.delta for metric in app.metric]
+    app = open_app(model="vit_b_16", input="3x225x225")
+    assert "not a whole number of patches" in " ".join(sentences(app))
+    assert app.button(key="suggestion").label == "Use 3 × 224 × 224, which works"
+
+
 def test_a_size_out_of_bounds_cannot_be_typed(open_app: Open) -> None:
     app = open_app()
     height = app.number_input(key="height")
