@@ -2,8 +2,8 @@
 
 from explorer.errors import ExplorerError
 from explorer.latency import measure_latency
-from explorer.models import build_model, get_spec, list_models
 from explorer.trace import Trace, trace_model
+from explorer.zoo import build_model, get_spec, list_models
 
 __all__ = [
     "ExplorerError",

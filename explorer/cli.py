@@ -23,8 +23,8 @@ from explorer.analysis.layers import layers_frame, to_csv, to_json, to_markdown
 from explorer.analysis.totals import Convention, totals
 from explorer.analysis.units import count, memory, percent, shape_text
 from explorer.errors import ExplorerError, OptionError, TraceError
-from explorer.models import get_spec, list_models
 from explorer.trace import trace_model
+from explorer.zoo import SOURCES, get_spec, list_models
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,6 +76,12 @@ def _parser() -> argparse.ArgumentParser:
 
     listing = commands.add_parser("list", help="list the registered models")
     listing.add_argument("--family", help="only this family, such as ResNet")
+    listing.add_argument(
+        "--source",
+        choices=(*SOURCES, "all"),
+        default="layerwise",
+        help="whose models: ours (default), an installed library's, or all",
+    )
     listing.set_defaults(run=_list)
 
     showing = commands.add_parser(
@@ -141,9 +147,9 @@ def _positive(text: str) -> int:
 
 def _list(arguments: argparse.Namespace) -> None:
     """Print the registered models, one a line."""
-    names = list_models(arguments.family)
+    names = list_models(arguments.family, arguments.source)
     if not names:
-        raise OptionError(_no_such_family(arguments.family), "family")
+        raise OptionError(_no_such_family(arguments.family, arguments.source), "family")
     header = ("Name", "Title", "Family", "Year", "Input", "Smallest")
     print(_text_table(header, [_model_row(get_spec(name)) for name in names]))
 
@@ -151,7 +157,8 @@ def _list(arguments: argparse.Namespace) -> None:
 def _model_row(spec: ModelSpec) -> tuple[str, ...]:
     # Sizes as --input takes them.
     native, smallest = ("x".join(map(str, size)) for size in (spec.input_shape[1:], spec.min_size))
-    return (spec.name, spec.title, spec.family, str(spec.year), native, smallest)
+    year = str(spec.year or "")
+    return (spec.name, spec.title, spec.family, year, native, smallest)
 
 
 def _show(arguments: argparse.Namespace) -> None:
@@ -160,12 +167,12 @@ def _show(arguments: argparse.Namespace) -> None:
     native, smallest = _model_row(spec)[-2:]
     facts = {
         "Name": spec.name,
-        "Family": f"{spec.family}, {spec.year}",
-        "Paper": spec.paper,
+        "Family": f"{spec.family}, {spec.year}" if spec.year else spec.family,
+        "Paper" if spec.new else "Source": spec.paper,
         "Input": f"{native}, at least {smallest}",
         "Idea": spec.idea,
         "New": "\n".join(f"- {sentence}" for sentence in spec.new),
-        "Departs": spec.departs or "nowhere that we know of",
+        "Departs": spec.departs or ("nowhere that we know of" if spec.new else ""),
         "Options": "\n".join(map(_option_text, spec.options.values())),
     }
     print(spec.title)
@@ -188,8 +195,8 @@ def _option_text(option: Option) -> str:
     return f"{option.name}={text} ({each}{option.low:g} to {option.high:,.10g})"
 
 
-def _no_such_family(family: str) -> str:
-    families = list(dict.fromkeys(get_spec(name).family for name in list_models()))
+def _no_such_family(family: str, source: str) -> str:
+    families = list(dict.fromkeys(get_spec(name).family for name in list_models(source=source)))
     nearest = difflib.get_close_matches(family, families, n=1, cutoff=0.4)
     hint = f"did you mean {nearest[0]}?" if nearest else f"there are {', '.join(families)}."
     return f"There is no family called {family!r}: {hint}"

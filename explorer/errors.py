@@ -34,11 +34,15 @@ class UnknownModelError(ExplorerError):
         nearest: registered names that look like it, best first.
     """
 
-    def __init__(self, name: str, known: Iterable[str]) -> None:
+    def __init__(
+        self, name: str, known: Iterable[str], *, what: str = "model", install: bool = False
+    ) -> None:
         self.name = name
         self.nearest = tuple(difflib.get_close_matches(name, list(known), n=3, cutoff=0.4))
         hint = f"did you mean {', '.join(self.nearest)}?" if self.nearest else "see list_models()."
-        super().__init__(f"There is no model called {name!r}: {hint}")
+        if install:
+            hint = f"it is not installed here; pip install {name}."
+        super().__init__(f"There is no {what} called {name!r}: {hint}")
 
 
 class OptionError(ExplorerError):

@@ -23,8 +23,8 @@ import torch
 from torch import nn
 
 from explorer.latency.weights import quick_build
-from explorer.models._registry import build_model
 from explorer.trace.build import build_on_meta
+from explorer.zoo import build_model
 
 Shapes = list[tuple[int, ...]]
 

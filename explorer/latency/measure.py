@@ -24,9 +24,10 @@ from explorer.errors import MeasurementError
 from explorer.latency.device import describe, free_memory, queue_of, resolve_device
 from explorer.latency.records import LatencyRecord, Progress, ProgressCallback
 from explorer.latency.weights import quick_build
-from explorer.models._registry import OptionValue, build_model
+from explorer.models._registry import OptionValue
 from explorer.trace import trace_model
 from explorer.trace.records import Trace
+from explorer.zoo import build_model
 
 Shape = tuple[int, ...]
 

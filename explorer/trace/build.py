@@ -6,6 +6,7 @@ import copy
 import types
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from functools import lru_cache
 from typing import Any, cast
 
@@ -56,6 +57,22 @@ class _WithoutWeights(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
+def _built(build: Callable[..., nn.Module], options: Mapping[str, Any]) -> nn.Module:
+    """Build in the cheapest way that the constructor allows.
+
+    One that mixes real and meta tensors is built with all its tensors on meta; one that reads
+    values, with weights.
+    """
+    for context in (_WithoutWeights(), torch.device("meta"), nullcontext()):
+        try:
+            with context:
+                return build(**options)
+        except (NotImplementedError, RuntimeError):
+            if isinstance(context, nullcontext):
+                raise
+    raise AssertionError("the last way either returns or raises")
+
+
 def build_on_meta(build: Callable[..., nn.Module], **options: Any) -> nn.Module:
     """Call a model's builder without allocating or initialising its weights.
 
@@ -66,8 +83,7 @@ def build_on_meta(build: Callable[..., nn.Module], **options: Any) -> nn.Module:
     Returns:
         The model, all parameters and buffers on the meta device, shared ones still shared.
     """
-    with _WithoutWeights():
-        model = build(**options)
+    model = _built(build, options)
     known: dict[int, Tensor] = {}
     for module in model.modules():
         for tensors in (module._parameters, module._buffers):

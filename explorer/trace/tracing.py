@@ -15,12 +15,13 @@ from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from explorer.errors import ExplorerError, InputSizeError, TraceError
-from explorer.models._registry import ModelSpec, check_options, get_spec
+from explorer.models._registry import ModelSpec, check_options
 from explorer.trace.build import Twin, build_on_meta
 from explorer.trace.diagnose import explain
 from explorer.trace.live import tensors_in
 from explorer.trace.recorder import Recorder
 from explorer.trace.records import Trace
+from explorer.zoo import get_spec
 
 Shape = tuple[int, ...]
 Mode = Literal["eval", "train"]

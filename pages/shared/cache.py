@@ -9,11 +9,9 @@ traced again at every rerun.
 from __future__ import annotations
 
 import gc
-import inspect
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 import pandas as pd
@@ -43,6 +41,7 @@ from explorer.figures.cost import cost_bars
 from explorer.figures.modules import module_map
 from explorer.figures.profile import shape_profile
 from explorer.trace.records import Trace, Value
+from explorer.zoo import source_file
 from pages.shared.choice import DEFAULT_MODEL, Choice
 
 Shape = tuple[int, ...]
@@ -327,14 +326,12 @@ class Source(NamedTuple):
     """The file that a model is built from."""
 
     path: str
-    """From the project's root."""
+    """From the project's root, or from the library's."""
     text: str
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
 def source(model: str) -> Source:
-    """Read the file that defines a registered model."""
-    file = Path(inspect.getsourcefile(get_spec(model).build) or "")
-    root = Path(__file__).parents[2]
-    name = file.relative_to(root) if file.is_relative_to(root) else Path(file.name)
-    return Source(name.as_posix(), file.read_text(encoding="utf-8"))
+    """Read the file that defines a model."""
+    file = source_file(model)
+    return Source(file.label, file.text)

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple, get_args
 
 from explorer.errors import OptionError, UnknownModelError
-from explorer.models._registry import ModelSpec, OptionValue, get_spec, list_models
+from explorer.models._registry import ModelSpec, OptionValue
+from explorer.zoo import get_spec, list_models
 
 Mode = Literal["eval", "train"]
 
@@ -59,6 +60,14 @@ class Choice(NamedTuple):
         if "image_size" in self.spec.options:
             derived["image_size"] = (height, width)
         return {**dict(self.options), **derived}
+
+
+def image_models(source: str) -> list[str]:
+    """Models of a source that take one image, (N, C, H, W); those for video take five axes."""
+    names = list_models(source=source)
+    if source != "torchvision":
+        return names
+    return [name for name in names if len(get_spec(name).input_shape) == 4]
 
 
 def native_choice(model: str) -> Choice:
@@ -127,7 +136,14 @@ def option_text(value: OptionValue) -> str:
 def _read_model(query: Mapping[str, str], problems: list[str]) -> str:
     name = query.get("model", DEFAULT_MODEL)
     try:
-        return get_spec(name).name
+        spec = get_spec(name)
+        if len(spec.input_shape) == 4:
+            return spec.name
+        problems.append(
+            f"{name} takes video, which this page does not show (the library and the command line "
+            f"do); showing {get_spec(DEFAULT_MODEL).title} instead."
+        )
+        return DEFAULT_MODEL
     except UnknownModelError as error:
         hint = f"; did you mean {' or '.join(error.nearest)}?" if error.nearest else "."
         problems.append(

@@ -106,7 +106,9 @@ def source(choice: Choice) -> None:
     """What the paper brought, and the file that the model is built from."""
     about(choice)
     file = cache.source(choice.model)
-    st.caption(f"`{file.path}`, {count(file.text.count(chr(10)))} lines. To trace this in Python:")
+    library = "" if choice.spec.new else f" of {plain(choice.spec.publication.authors)}"
+    lines = count(file.text.count("\n"))
+    st.caption(f"`{file.path}`{library}, {lines} lines. To trace this in Python:")
     st.code(_call(choice), language="python")
     st.code(file.text, language="python", line_numbers=True, height=640)
 
@@ -114,6 +116,8 @@ def source(choice: Choice) -> None:
 def about(choice: Choice) -> None:
     """The paper, what was new in it, and where our code departs from it."""
     spec = choice.spec
+    if not spec.new:
+        return
     paper = plain(spec.paper)
     if spec.publication.arxiv:
         paper += f" · [arXiv](https://arxiv.org/abs/{spec.publication.arxiv})"

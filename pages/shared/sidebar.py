@@ -7,7 +7,8 @@ from typing import Final
 import streamlit as st
 
 from explorer.errors import OptionError
-from explorer.models._registry import ModelSpec, Option, OptionValue, get_spec, list_models
+from explorer.models._registry import ModelSpec, Option, OptionValue
+from explorer.zoo import available_sources, get_spec, source_of
 from pages.shared import address
 from pages.shared.choice import (
     DERIVED,
@@ -18,6 +19,7 @@ from pages.shared.choice import (
     Choice,
     chosen_options,
     from_query,
+    image_models,
     native_choice,
     option_text,
     to_query,
@@ -31,6 +33,7 @@ PRESETS: Final = (
 
 _BY_HAND: Final = "by hand"
 _SHOWN: Final = "_shown_choice"
+_SOURCE_TITLES: Final = {"layerwise": "Layerwise"}
 _NAMES: Final = {"num_classes": "Classes"}
 
 
@@ -45,7 +48,7 @@ def choose() -> Choice:
         _input(spec)
         options = _options(spec)
         st.button(
-            "Back to the paper's settings",
+            "Back to the paper's settings" if spec.new else "Back to the defaults",
             key="reset",
             type="tertiary",
             icon=":material/restart_alt:",
@@ -82,21 +85,48 @@ def apply(choice: Choice) -> None:
 
 
 def _architecture() -> ModelSpec:
-    names = list_models()
+    state = st.session_state
+    source = state["source"] = source_of(state["model"])
+    st.segmented_control(
+        "Source",
+        available_sources(),
+        key="source",
+        required=True,
+        format_func=lambda name: _SOURCE_TITLES.get(name, name),
+        on_change=_change_source,
+        help="The models written here, or those of an installed library, untouched.",
+        width="stretch",
+    )
+    names = image_models(source)
+    order = "families in order of their first paper" if source == "layerwise" else "by name"
     st.selectbox(
         "Architecture",
         names,
         format_func=_model_label,
         key="model",
         on_change=_change_model,
-        help=f"{len(names)} architectures, families in order of their first paper. Type to search.",
+        help=f"{len(names):,} architectures, {order}. Type to search.",
     )
-    return get_spec(st.session_state["model"])
+    return get_spec(state["model"])
 
 
 def _model_label(name: str) -> str:
+    if source_of(name) != "layerwise":
+        return name.partition(":")[2]
     spec = get_spec(name)
     return f"{spec.title} · {spec.year}"
+
+
+def _change_source() -> None:
+    """Show the same architecture as the other source has it, or that source's first."""
+    address.touch()
+    source = st.session_state["source"]
+    shown: Choice = st.session_state[_SHOWN]
+    plain = shown.model.rpartition(":")[2]
+    names = image_models(source)
+    wanted = plain if source == "layerwise" else f"{source}:{plain}"
+    st.session_state["model"] = wanted if wanted in names else names[0]
+    _change_model()
 
 
 def _change_model() -> None:
