@@ -12,21 +12,37 @@ ICON = Path(__file__).parent / "pages" / "shared" / "icon.svg"
 
 st.set_page_config(page_title="Layerwise", page_icon=ICON, layout="wide")
 
+# Before anything slow: while a cold server loads, the browser already asks which pages there are.
+page = st.navigation(
+    {
+        "Inspect": [
+            st.Page(
+                "pages/inspect/layers.py",
+                title="Layers",
+                icon=":material/table_rows:",
+                default=True,
+            ),
+            st.Page("pages/inspect/catalogue.py", title="Catalogue", icon=":material/menu_book:"),
+            st.Page(
+                "pages/inspect/published.py",
+                title="Published vs exact",
+                icon=":material/fact_check:",
+            ),
+        ],
+    }
+)
 with st.spinner("Loading PyTorch. Only the first visitor after a start waits for it."):
     from pages.shared import address, cache, sidebar, widgets
 
     cache.warm_up()
 
-page = st.navigation(
-    {
-        "Inspect": [
-            st.Page("pages/inspect/layers.py", title="Layers", icon=":material/table_rows:"),
-        ],
-    }
-)
 widgets.brand()
 try:
-    sidebar.choose()
+    # The other pages are about all models: the choice waits until one is opened again.
+    if page.url_path == "":
+        sidebar.choose()
+    else:
+        sidebar.keep()
     page.run()
 finally:
     address.close_run()

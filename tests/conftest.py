@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+from explorer._torchvision import import_torchvision
 
 # Test processes run side by side; torch's own threads would only fight over the cores.
 torch.set_num_threads(1)
@@ -37,3 +41,8 @@ class _Scheduling(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Scheduling:
     """Distribute the tests over the processes of `pytest -n`."""
     return _Scheduling(config, log)
+
+
+@pytest.fixture(scope="session")
+def torchvision() -> ModuleType:
+    return import_torchvision()

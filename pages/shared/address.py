@@ -22,6 +22,7 @@ _TOUCHED: Final = "_address_touched"
 _READING: Final = "_address_reading"
 _WRITTEN: Final = "_address_written"
 _NEXT: Final = "_address_next"
+_LEFT: Final = "_address_left"
 _PROBLEMS: Final = "_address_problems"
 
 
@@ -97,9 +98,16 @@ def record(parameters: Mapping[str, str | None]) -> None:
     st.session_state[_NEXT] = {k: v for k, v in following.items() if v is not None}
 
 
+def leave() -> None:
+    """Say that this run ends with a change of page, which brings an address of its own."""
+    st.session_state[_LEFT] = True
+
+
 def close_run() -> None:
     """Write the address, once and last in each run."""
     state = st.session_state
+    if state.pop(_LEFT, False):
+        return
     written = state.get(_NEXT, {})
     if query() != written:
         st.query_params.from_dict(written)

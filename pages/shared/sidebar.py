@@ -11,6 +11,7 @@ from explorer.models._registry import ModelSpec, Option, OptionValue
 from explorer.zoo import available_sources, get_spec, source_of
 from pages.shared import address
 from pages.shared.choice import (
+    DEFAULT_MODEL,
     DERIVED,
     MAX_BATCH,
     MAX_CHANNELS,
@@ -43,6 +44,8 @@ def choose() -> Choice:
         choice, problems = from_query(address.query())
         address.report(problems)
         apply(choice)
+    elif "model" not in st.session_state:  # back from a page without the sidebar
+        apply(st.session_state.get(_SHOWN) or native_choice(DEFAULT_MODEL))
     with st.sidebar, st.container(gap="small"):
         spec = _architecture()
         _input(spec)
@@ -64,6 +67,11 @@ def choose() -> Choice:
     state[_SHOWN] = choice
     address.record(to_query(choice))
     return choice
+
+
+def keep() -> None:
+    """Open a run of a page that is about no single model: the choice is kept, not shown."""
+    address.open_run()
 
 
 def current() -> Choice:

@@ -35,6 +35,14 @@ def plain(text: str) -> str:
 # ------------------------------------------------------------------------ head
 
 
+def page_title(name: str, what: str) -> None:
+    """Name a page that is about no single model, and say what it shows."""
+    with st.container(key="head", gap="xxsmall"):
+        st.title(name, anchor=False)
+        st.markdown(what)
+    _problems()
+
+
 def title(choice: Choice) -> None:
     """Name the model, its idea and its paper."""
     spec = choice.spec
@@ -42,6 +50,11 @@ def title(choice: Choice) -> None:
         st.title(spec.title, anchor=False)
         st.markdown(plain(spec.idea))
         st.caption(f"{spec.paper} · `{spec.name}`")
+    _problems()
+
+
+def _problems() -> None:
+    """Say which parts of the link could not be read."""
     problems = [plain(problem) for problem in address.problems()]
     if problems:
         text = problems[0] if len(problems) == 1 else "".join(f"- {each}\n" for each in problems)

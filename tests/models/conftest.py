@@ -9,13 +9,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from explorer._torchvision import import_torchvision
-
-
-@pytest.fixture(scope="session")
-def torchvision() -> ModuleType:
-    return import_torchvision()
-
 
 @pytest.fixture(scope="session")
 def timm(torchvision: ModuleType) -> ModuleType:
