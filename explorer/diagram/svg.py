@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
+from itertools import pairwise
 
 from explorer.figures.theme import INK, KIND_COLORS, MUTED_INK, PAPER, tint
 
@@ -34,6 +36,7 @@ class Sheet:
         self.theme = "dark" if dark else "light"
         self.ink, self.muted = INK[self.theme], MUTED_INK[self.theme]
         self.paper = PAPER[self.theme]
+        self._under: list[str] = []
         self._behind: list[str] = []
         self._front: list[str] = []
         self._low = [float("inf"), float("inf")]
@@ -57,12 +60,19 @@ class Sheet:
 
     def box(
         self, x: float, y: float, width: float, height: float, kind: str, *, round_: float = 6,
-        strong: bool = True, ops: tuple[int, ...] = (),
+        strong: bool = True, ops: tuple[int, ...] = (), key: str | None = None,
+        amount: float | None = None,
     ) -> None:  # fmt: skip
-        """A rectangle in the colours of a kind; `ops` marks it for selection."""
+        """A rectangle in the colours of a kind; `ops` or `key` marks it for selection.
+
+        `amount`, 0 to 1, says how much of the colour the rectangle gets.
+        """
         color = self.color(kind)
-        fill = tint(color, self.theme, 0.2 if strong else 0.1)
+        share = 0.2 if strong else 0.1
+        fill = tint(color, self.theme, share if amount is None else amount)
         mark = f' data-ops="{" ".join(map(str, ops))}"' if ops else ""
+        if key is not None:
+            mark += f' data-key="{escape(key, quote=True)}"'
         self._front.append(
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
             f'rx="{round_:g}" fill="{fill}" stroke="{color}" '
@@ -70,12 +80,34 @@ class Sheet:
         )
         self.reach((x, y), (x + width, y + height))
 
-    def circle(self, x: float, y: float, radius: float, kind: str, ops: tuple[int, ...]) -> None:
+    def frame(self, x: float, y: float, width: float, height: float, title: str) -> None:
+        """A border round what belongs together, behind everything, its title in its corner."""
+        self._under.append(
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="8" '
+            f'fill="{self.ink}" fill-opacity="0.035" stroke="{self.muted}" '
+            'stroke-opacity="0.45"/>'
+        )
+        # Lines into the frame pass the title's height: paper behind it keeps it readable.
+        wide = text_width(title, 11.5) * 1.06
+        self._front.append(
+            f'<rect x="{x + 6:.1f}" y="{y + 6:.1f}" width="{wide + 4:.1f}" height="16" rx="3" '
+            f'fill="{self.paper}"/>'
+        )
+        self.text(x + 8, y + 14, title, 11.5, anchor="start", muted=True, bold=True)
+        self.reach((x, y), (x + width, y + height))
+
+    def circle(
+        self, x: float, y: float, radius: float, kind: str, ops: tuple[int, ...] = (),
+        key: str | None = None,
+    ) -> None:  # fmt: skip
         """A round node on the paper."""
         color = self.color(kind)
+        mark = f' data-ops="{" ".join(map(str, ops))}"' if ops else ""
+        if key is not None:
+            mark += f' data-key="{escape(key, quote=True)}"'
         self._front.append(
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}" fill="{self.paper}" '
-            f'stroke="{color}" stroke-width="1.8" data-ops="{" ".join(map(str, ops))}"/>'
+            f'stroke="{color}" stroke-width="1.8"{mark}/>'
         )
         self.reach((x - radius, y - radius), (x + radius, y + radius))
 
@@ -135,18 +167,36 @@ class Sheet:
             dx, dy = (tip[0] - before[0]) / length, (tip[1] - before[1]) / length
             back = (tip[0] - ARROW * dx, tip[1] - ARROW * dy)
             route[-1] = back
-            wing = 0.55 * ARROW
-            corners = (
-                tip,
-                (back[0] - wing * dy, back[1] + wing * dx),
-                (back[0] + wing * dy, back[1] - wing * dx),
-            )
-            drawn = " ".join(f"{px:.1f},{py:.1f}" for px, py in corners)
-            self._behind.append(f'<polygon points="{drawn}" fill="{color}"/>')
+            self._behind.append(f'<polygon points="{_head(tip, back)}" fill="{color}"/>')
         dash = ' stroke-dasharray="2 6" stroke-linecap="round"' if dashed else ""
         self._behind.append(
             f'<path d="{_rounded(route, radius)}" fill="none" stroke="{color}" '
             f'stroke-width="{width:g}"{dash}/>'
+        )
+
+    def curve(
+        self, *points: Point, arrow: bool = False, width: float = 1.4, kind: str = "",
+        sideways: bool = False,
+    ) -> None:  # fmt: skip
+        """A line that bends smoothly wherever two neighbours do not stand below each other.
+
+        Args:
+            *points: from the first to the last.
+            arrow: put a head at the last point.
+            width: in pixels.
+            kind: draw in this kind's colour instead of ink.
+            sideways: the line runs from left to right, not downwards.
+        """
+        color = self.color(kind) if kind else self.ink
+        self.reach(*points)
+        tip = points[-1]
+        back = (tip[0] - ARROW, tip[1]) if sideways else (tip[0], tip[1] - ARROW)
+        if arrow:
+            self._behind.append(f'<polygon points="{_head(tip, back)}" fill="{color}"/>')
+        route = [*points[:-1], back if arrow else tip]
+        self._behind.append(
+            f'<path d="{curve_path(route, sideways=sideways)}" fill="none" stroke="{color}" '
+            f'stroke-width="{width:g}"/>'
         )
 
     def document(self, title: str, description: str, margin: float = 16) -> str:
@@ -168,8 +218,35 @@ class Sheet:
             f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
             f'<rect x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}" '
             f'fill="{self.paper}"/>'
-            f"{''.join(self._behind)}{''.join(self._front)}</svg>"
+            f"{''.join(self._under)}{''.join(self._behind)}{''.join(self._front)}</svg>"
         )
+
+
+def _head(tip: Point, back: Point) -> str:
+    """Corners of an arrow's head from the middle of its base to its tip."""
+    wing = 0.55
+    dx, dy = tip[0] - back[0], tip[1] - back[1]
+    corners = (
+        tip,
+        (back[0] - wing * dy, back[1] + wing * dx),
+        (back[0] + wing * dy, back[1] - wing * dx),
+    )
+    return " ".join(f"{px:.1f},{py:.1f}" for px, py in corners)
+
+
+def curve_path(points: Sequence[Point], *, sideways: bool = False) -> str:
+    """Path data of a line that bends only where two neighbours are not in line."""
+    path = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
+    for (x0, y0), (x1, y1) in pairwise(points):
+        if abs(y0 - y1 if sideways else x0 - x1) < 0.5:
+            path += f"L{x1:.1f} {y1:.1f}"
+        elif sideways:
+            middle = (x0 + x1) / 2
+            path += f"C{middle:.1f} {y0:.1f} {middle:.1f} {y1:.1f} {x1:.1f} {y1:.1f}"
+        else:
+            middle = (y0 + y1) / 2
+            path += f"C{x0:.1f} {middle:.1f} {x1:.1f} {middle:.1f} {x1:.1f} {y1:.1f}"
+    return path
 
 
 def _rounded(points: list[Point], radius: float) -> str:

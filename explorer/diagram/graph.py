@@ -1,0 +1,407 @@
+"""The network as a graph of boxes, opened module by module, from the trace's dataflow alone.
+
+A closed module is one box; an open one is a frame round its parts. Constants and bookkeeping
+are left out, and what does not depend on the model's input. Where every layer reads all
+layers before it, the L(L+1)/2 lines are drawn as the running concatenation that they are.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+from explorer.analysis.layers import Layer, layers, main_op
+from explorer.analysis.totals import DEFAULT, Convention
+from explorer.dataflow import Dataflow
+from explorer.diagram.labels import batch_of, edge_text, label, shape_of
+from explorer.diagram.layout import Box, Placement, place
+from explorer.diagram.scene import Edge, Group, Node, Scene
+from explorer.diagram.svg import text_width
+from explorer.trace.records import CallRecord, Trace
+
+_JOINS = {"add": "+", "multiply": "×"}
+"""Kinds drawn as a small round node where two paths meet in them."""
+_ROUND, _PILL, _HIGH, _LOW = 26.0, (58.0, 22.0), 42.0, 26.0
+"""Sizes of boxes: a round node, a concatenation, boxes of two lines and of one."""
+TITLE_SIZE, DETAIL_SIZE = 12.5, 11.0
+
+
+class _Item(NamedTuple):
+    """A box before it has a place."""
+
+    key: str
+    parent: str
+    first_op: int
+    last_op: int
+    call: CallRecord | None
+    """The module that it is; None for an op."""
+    opens: bool
+
+
+def openable(trace: Trace) -> tuple[str, ...]:
+    """Keys of the modules that can be opened, outer ones first, the model itself ("") included."""
+    graph = _Graph(trace, None, DEFAULT)
+    return tuple(key for key, call in graph.by_key.items() if graph.opens[call.index])
+
+
+def opened_to(trace: Trace, depth: int) -> tuple[str, ...]:
+    """Keys of the modules that have to be open to see all modules of a depth: 1 for the model's
+    own children."""
+    graph = _Graph(trace, None, DEFAULT)
+    return tuple(
+        key
+        for key, call in graph.by_key.items()
+        if graph.opens[call.index] and call.depth < depth
+    )
+
+
+def graph_scene(
+    trace: Trace,
+    opened: Collection[str] | None = None,
+    convention: Convention = DEFAULT,
+    *,
+    horizontal: bool = False,
+) -> Scene:
+    """Lay out the network with some modules open.
+
+    Args:
+        trace: a traced forward; a partial one is drawn as far as it came.
+        opened: keys of the open modules (see `openable`); None opens all. A module inside a
+            closed one is not seen.
+        convention: what the boxes' cost counts.
+        horizontal: from left to right.
+    """
+    return _Graph(trace, opened, convention).scene(horizontal)
+
+
+class _Graph:
+    """The boxes and lines of one trace with some modules open."""
+
+    def __init__(
+        self, trace: Trace, opened: Collection[str] | None, convention: Convention
+    ) -> None:
+        self.trace = trace
+        self.flow = Dataflow(trace)
+        self.convention = convention
+        self.shown = [
+            self.flow.live[op.index] and op.kind not in ("bookkeeping", "constant")
+            for op in trace.ops
+        ]
+        before = [0]
+        for shown in self.shown:
+            before.append(before[-1] + shown)
+        self.visible = [before[call.last_op] - before[call.first_op] for call in trace.calls]
+        self.opens = [
+            count > 1 or (count > 0 and call.parent < 0)
+            for call, count in zip(trace.calls, self.visible, strict=True)
+        ]
+        self.by_key = {_key(call): call for call in trace.calls if self.visible[call.index]}
+        self.open = [
+            self.opens[call.index] and (call.parent < 0 or opened is None or _key(call) in opened)
+            for call in trace.calls
+        ]
+        for call in trace.calls:  # what is in a closed module is not open
+            if call.parent >= 0 and not self.open[call.parent]:
+                self.open[call.index] = False
+
+    # --- boxes and lines --------------------------------------------------------------------
+
+    def items(self) -> tuple[dict[str, _Item], list[str]]:
+        """The boxes in execution order, and for each op the box that it is in ("" for none)."""
+        trace = self.trace
+        names = _op_keys(trace)
+        found: dict[str, _Item] = {}
+        box_of = [""] * len(trace.ops)
+        for op in trace.ops:
+            if not self.shown[op.index]:
+                continue
+            item = self._item(op.index, names[op.index])
+            found.setdefault(item.key, item)
+            box_of[op.index] = item.key
+        return found, box_of
+
+    def _item(self, index: int, name: str) -> _Item:
+        """The box of an op: its outermost closed module, or the op itself."""
+        calls = self.trace.calls
+        call, closed = self.trace.ops[index].call, -1
+        around = call
+        while around >= 0:
+            if not self.open[around]:
+                closed = around
+            around = calls[around].parent
+        if closed >= 0:
+            box = calls[closed]
+            parent = calls[box.parent] if box.parent >= 0 else None
+            return _Item(
+                _key(box), _group(parent), box.first_op, box.last_op, box, self.opens[closed]
+            )
+        parent = calls[call] if call >= 0 else None
+        return _Item(name, _group(parent), index, index + 1, None, opens=False)
+
+    def links(self, box_of: Sequence[str]) -> dict[tuple[str, str], int]:
+        """(source, target) -> the op whose result goes along the line."""
+        behind: list[tuple[int, ...]] = []
+        """For each op the shown ops whose values it hands on."""
+        found: dict[tuple[str, str], int] = {}
+        for op in self.trace.ops:
+            sources: dict[int, None] = {}
+            for pred in self.flow.preds[op.index]:
+                sources.update(dict.fromkeys(behind[pred]))
+            if self.shown[op.index]:
+                for source in sources:
+                    ends = (box_of[source], box_of[op.index])
+                    if ends[0] != ends[1]:
+                        found.setdefault(ends, source)
+                behind.append((op.index,))
+            else:
+                behind.append(tuple(sources))
+        return found
+
+    # --- the drawing ------------------------------------------------------------------------
+
+    def scene(self, horizontal: bool) -> Scene:
+        items, box_of = self.items()
+        links = self.links(box_of)
+        sources: dict[str, list[str]] = defaultdict(list)
+        for a, b in links:
+            sources[b].append(a)
+        drafts = {key: self._draft(item, sources[key]) for key, item in items.items()}
+        lines, buses = _with_buses(links, list(items))
+        order: list[str] = []
+        for key in items:
+            order += [bus for bus, before in buses.items() if before == key]
+            order.append(key)
+        parents = {key: item.parent for key, item in items.items()}
+        for bus in buses:
+            ends = [b if a == bus else a for a, b in lines if bus in (a, b)]
+            parents[bus] = _common([parents[end] for end in ends if end in parents])
+            drafts[bus] = _bus(bus, parents[bus])
+        groups = self._groups(parents.values())
+        boxes = []
+        for key in order:
+            size = drafts[key].width, drafts[key].height
+            boxes.append(Box(key, parents[key], *(size[::-1] if horizontal else size)))
+        placed = place(boxes, groups, [(a, b) for a, b in lines])
+        return self._placed(order, drafts, groups, lines, placed, horizontal)
+
+    def _skips(self, b: str, into: Mapping[str, Sequence[int]], source: int) -> bool:
+        """Whether a line passes by boxes that another line into the same box comes through."""
+        return any(
+            other != source and self.flow.dominates(source, other) for other in into[b]
+        )
+
+    def _groups(self, parents: Collection[str]) -> dict[str, str]:
+        """Open module -> the open module around it, outer ones first."""
+        needed: set[str] = set()
+        for parent in parents:
+            while parent and parent not in needed:
+                needed.add(parent)
+                parent = self._outer(parent)
+        return {key: self._outer(key) for key in self.by_key if key in needed}
+
+    def _outer(self, key: str) -> str:
+        call = self.by_key[key]
+        return _group(self.trace.calls[call.parent] if call.parent >= 0 else None)
+
+    def _draft(self, item: _Item, sources: Sequence[str]) -> Node:
+        trace, batch = self.trace, batch_of(self.trace)
+        ops = trace.ops[item.first_op : item.last_op]
+        shown = [op for op in ops if self.shown[op.index]]
+        main = main_op(shown) or shown[-1]
+        single = len(shown) == 1
+        shape = edge_text(shape_of(shown[-1]), batch)
+        given = main.input_tensors[0].shape if main.input_tensors else ()
+        call = item.call
+        if call and not single:
+            name = call.path.rpartition(".")[2]
+            title = f"{call.module_class} {name}" if name.isdigit() else name
+            if not name.isdigit() and name.lower() != call.module_class.lower():
+                title = f"{name}: {call.module_class}"
+            if call.parent < 0:
+                title = call.module_class
+        else:
+            title = "input" if main.kind == "input" else label(main)
+        detail = shape
+        joins = single and len(sources) > 1
+        if joins and main.kind in _JOINS:
+            title, detail, width, height = _JOINS[main.kind], "", _ROUND, _ROUND
+        elif joins and main.kind == "concat":
+            title, detail, (width, height) = "concat", "", _PILL
+        else:
+            if single and given == shape_of(shown[-1]):
+                detail = ""
+            width = max(text_width(title, TITLE_SIZE), text_width(detail, DETAIL_SIZE)) + 22
+            width += 20 * item.opens
+            height = _HIGH if detail else _LOW
+        storages = trace.storages
+        born = range(item.first_op, item.last_op)
+        return Node(
+            key=item.key,
+            kind=main.kind,
+            title=title,
+            detail=detail,
+            x=0.0,
+            y=0.0,
+            width=max(width, _ROUND),
+            height=height,
+            opens=item.opens,
+            path=call.path if call else (trace.calls[main.call].path if main.call >= 0 else ""),
+            module_class=call.module_class if call else "",
+            params=sum(op.params for op in ops),
+            cost=sum(map(self.convention.cost, ops)),
+            activation_bytes=sum(s.nbytes for s in storages if s.born in born),
+            input_text=edge_text(given, batch) if given else "",
+        )
+
+    def _placed(
+        self,
+        order: Sequence[str],
+        drafts: dict[str, Node],
+        groups: dict[str, str],
+        lines: dict[tuple[str, str], int],
+        placed: Placement,
+        horizontal: bool,
+    ) -> Scene:
+        def at(key: str) -> tuple[float, float, float, float]:
+            x, y, width, height = placed.frames[key]
+            return (y, x, height, width) if horizontal else (x, y, width, height)
+
+        nodes = []
+        for key in order:
+            x, y, width, height = at(key)
+            nodes.append(drafts[key]._replace(x=x, y=y, width=width, height=height))
+        frames = []
+        for key in groups:
+            call = self.by_key[key]
+            depth, outer = 1, groups[key]
+            while outer:
+                depth, outer = depth + 1, groups[outer]
+            name = call.path.rpartition(".")[2]
+            frames.append(Group(key, f"{name}: {call.module_class}", *at(key), depth))
+        edges = []
+        batch = batch_of(self.trace)
+        into: dict[str, list[int]] = defaultdict(list)
+        for (_, b), source in lines.items():
+            into[b].append(source)
+        for (a, b), route in zip(lines, placed.routes, strict=True):
+            points = tuple((y, x) for x, y in route) if horizontal else route
+            bus = a.startswith(_BUS) or b.startswith(_BUS)
+            role = "bus" if bus else "skip" if self._skips(b, into, lines[a, b]) else "flow"
+            text = edge_text(shape_of(self.trace.ops[lines[a, b]]), batch)
+            edges.append(Edge(a, b, points, role, text))
+        width, height = placed.width, placed.height
+        size = (height, width) if horizontal else (width, height)
+        return Scene(
+            title=f"{self.trace.model}: every operation",
+            caption=caption(self.trace, self.convention),
+            nodes=tuple(nodes),
+            groups=tuple(frames),
+            edges=tuple(edges),
+            width=size[0],
+            height=size[1],
+            horizontal=horizontal,
+        )
+
+
+def caption(trace: Trace, convention: Convention) -> str:
+    """Input size and counting convention, in one line under a picture."""
+    shapes = trace.input_shape
+    several = bool(shapes) and isinstance(shapes[0], tuple)
+    text = ", ".join("×".join(map(str, shape)) for shape in (shapes if several else (shapes,)))  # type: ignore[arg-type]
+    return f"{trace.model}, input {text}, {trace.mode}. {convention.statement(trace)}"
+
+
+def _key(call: CallRecord) -> str:
+    return f"{call.path}@{call.nth}" if call.nth else call.path
+
+
+def _group(call: CallRecord | None) -> str:
+    """The group of what is right inside a call: the model itself is the sheet."""
+    return _key(call) if call else ""
+
+
+def _op_keys(trace: Trace) -> list[str]:
+    """For each op the key that the layer table would give it as a row of its own."""
+    seen: dict[tuple[str, str], int] = defaultdict(int)
+    keys = []
+    for op in trace.ops:
+        path = trace.calls[op.call].path if op.call >= 0 else ""
+        name = op.name.rstrip("_")
+        place_ = seen[path, name]
+        seen[path, name] += 1
+        keys.append(f"{path}:{name}@{place_}" if place_ else f"{path}:{name}")
+    return keys
+
+
+# --- concatenation buses -------------------------------------------------------------------
+
+_BUS = "bus/"
+
+
+def _bus(key: str, parent: str) -> Node:
+    return Node(key, "concat", "concat", "", 0.0, 0.0, *_PILL, False, parent, "", 0, 0, 0, "")
+
+
+def _with_buses(
+    links: dict[tuple[str, str], int], order: Sequence[str]
+) -> tuple[dict[tuple[str, str], int], dict[str, str]]:
+    """Replace inputs(k + 1) = inputs(k) + {one more} by a chain of buses.
+
+    The result says the same: following the buses backwards gives back the inputs of each box.
+
+    Returns:
+        The links, and for each bus the box that it stands before.
+    """
+    inputs: dict[str, list[str]] = defaultdict(list)
+    for a, b in links:
+        inputs[b].append(a)
+    base: dict[str, frozenset[str]] = {}
+    known: list[frozenset[str]] = []
+    needed: set[frozenset[str]] = set()
+    for key in order:
+        read = frozenset(inputs[key])
+        if len(read) < 2:
+            continue
+        if len(read) > 2:
+            inside = [other for other in known if other <= read]
+            if inside:
+                base[key] = max(inside, key=len)
+                needed.add(base[key])
+        if read not in known:
+            known.append(read)
+    bus_of: dict[frozenset[str], str] = {}
+    before: dict[str, str] = {}
+    found: dict[tuple[str, str], int] = {}
+    for key in order:
+        read = frozenset(inputs[key])
+        start = base.get(key)
+        target = key
+        if read in needed and read not in bus_of:
+            target = bus_of[read] = f"{_BUS}{len(bus_of)}"
+            before[target] = key
+        if target == key and read in bus_of:
+            found[bus_of[read], key] = links[inputs[key][-1], key]
+            continue
+        if start is not None and start != read:
+            found[bus_of[start], target] = links[inputs[key][0], key]
+        for source in inputs[key]:
+            if start is None or start == read or source not in start:
+                found[source, target] = links[source, key]
+        if target != key:
+            found[target, key] = links[inputs[key][-1], key]
+    return found, before
+
+
+def _common(parents: Sequence[str]) -> str:
+    """The innermost group around several."""
+    if not parents:
+        return ""
+    first, *others = (parent.split(".") if parent else [] for parent in parents)
+    shared = len(first)
+    for other in others:
+        same = 0
+        while same < min(shared, len(other)) and first[same] == other[same]:
+            same += 1
+        shared = same
+    return ".".join(first[:shared])
