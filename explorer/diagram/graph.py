@@ -11,11 +11,12 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from explorer.analysis.layers import Layer, layers, main_op
+from explorer.analysis.layers import main_op
 from explorer.analysis.totals import DEFAULT, Convention
 from explorer.dataflow import Dataflow
 from explorer.diagram.labels import batch_of, edge_text, label, shape_of
 from explorer.diagram.layout import Box, Placement, place
+from explorer.diagram.layout import Group as Border
 from explorer.diagram.scene import Edge, Group, Node, Scene
 from explorer.diagram.svg import text_width
 from explorer.trace.records import CallRecord, Trace
@@ -47,12 +48,11 @@ def openable(trace: Trace) -> tuple[str, ...]:
 
 def opened_to(trace: Trace, depth: int) -> tuple[str, ...]:
     """Keys of the modules that have to be open to see all modules of a depth: 1 for the model's
-    own children."""
+    own children.
+    """
     graph = _Graph(trace, None, DEFAULT)
     return tuple(
-        key
-        for key, call in graph.by_key.items()
-        if graph.opens[call.index] and call.depth < depth
+        key for key, call in graph.by_key.items() if graph.opens[call.index] and call.depth < depth
     )
 
 
@@ -96,6 +96,9 @@ class _Graph:
             count > 1 or (count > 0 and call.parent < 0)
             for call, count in zip(trace.calls, self.visible, strict=True)
         ]
+        self.allocated = [0] * len(trace.ops)
+        for storage in trace.storages:
+            self.allocated[storage.born] += storage.nbytes
         self.by_key = {_key(call): call for call in trace.calls if self.visible[call.index]}
         self.open = [
             self.opens[call.index] and (call.parent < 0 or opened is None or _key(call) in opened)
@@ -176,29 +179,32 @@ class _Graph:
         for bus in buses:
             ends = [b if a == bus else a for a, b in lines if bus in (a, b)]
             parents[bus] = _common([parents[end] for end in ends if end in parents])
-            drafts[bus] = _bus(bus, parents[bus])
+            drafts[bus] = _bus(bus)
         groups = self._groups(parents.values())
-        boxes = []
-        for key in order:
-            size = drafts[key].width, drafts[key].height
-            boxes.append(Box(key, parents[key], *(size[::-1] if horizontal else size)))
-        placed = place(boxes, groups, [(a, b) for a, b in lines])
+        boxes = [Box(key, parents[key], drafts[key].width, drafts[key].height) for key in order]
+        placed = place(boxes, groups, list(lines), horizontal=horizontal)
         return self._placed(order, drafts, groups, lines, placed, horizontal)
 
     def _skips(self, b: str, into: Mapping[str, Sequence[int]], source: int) -> bool:
         """Whether a line passes by boxes that another line into the same box comes through."""
-        return any(
-            other != source and self.flow.dominates(source, other) for other in into[b]
-        )
+        return any(other != source and self.flow.dominates(source, other) for other in into[b])
 
-    def _groups(self, parents: Collection[str]) -> dict[str, str]:
-        """Open module -> the open module around it, outer ones first."""
+    def _groups(self, parents: Collection[str]) -> dict[str, Border]:
+        """The open modules, outer ones first."""
         needed: set[str] = set()
         for parent in parents:
             while parent and parent not in needed:
                 needed.add(parent)
                 parent = self._outer(parent)
-        return {key: self._outer(key) for key in self.by_key if key in needed}
+        return {
+            key: Border(self._outer(key), text_width(self._title(key), TITLE_SIZE) + 44)
+            for key in self.by_key
+            if key in needed
+        }
+
+    def _title(self, key: str) -> str:
+        call = self.by_key[key]
+        return f"{call.path.rpartition('.')[2]}: {call.module_class}"
 
     def _outer(self, key: str) -> str:
         call = self.by_key[key]
@@ -224,18 +230,17 @@ class _Graph:
             title = "input" if main.kind == "input" else label(main)
         detail = shape
         joins = single and len(sources) > 1
+        form = "box"
         if joins and main.kind in _JOINS:
-            title, detail, width, height = _JOINS[main.kind], "", _ROUND, _ROUND
+            form, title, detail, width, height = "round", _JOINS[main.kind], "", _ROUND, _ROUND
         elif joins and main.kind == "concat":
-            title, detail, (width, height) = "concat", "", _PILL
+            form, title, detail, (width, height) = "pill", "concat", "", _PILL
         else:
             if single and given == shape_of(shown[-1]):
                 detail = ""
             width = max(text_width(title, TITLE_SIZE), text_width(detail, DETAIL_SIZE)) + 22
             width += 20 * item.opens
             height = _HIGH if detail else _LOW
-        storages = trace.storages
-        born = range(item.first_op, item.last_op)
         return Node(
             key=item.key,
             kind=main.kind,
@@ -246,60 +251,62 @@ class _Graph:
             width=max(width, _ROUND),
             height=height,
             opens=item.opens,
-            path=call.path if call else (trace.calls[main.call].path if main.call >= 0 else ""),
-            module_class=call.module_class if call else "",
+            shape=form,
+            selects=self._selects(item),
+            first_op=item.first_op,
+            last_op=item.last_op,
             params=sum(op.params for op in ops),
             cost=sum(map(self.convention.cost, ops)),
-            activation_bytes=sum(s.nbytes for s in storages if s.born in born),
+            activation_bytes=sum(self.allocated[item.first_op : item.last_op]),
             input_text=edge_text(given, batch) if given else "",
+            output_text=shape,
         )
+
+    def _selects(self, item: _Item) -> str:
+        """The row of the layer table that a box is, or is in."""
+        if item.call is not None:
+            return item.key
+        call = self.trace.ops[item.first_op].call
+        if call >= 0 and self.trace.calls[call].parent >= 0 and not self.trace.calls[call].children:
+            return _key(self.trace.calls[call])
+        return item.key
 
     def _placed(
         self,
         order: Sequence[str],
         drafts: dict[str, Node],
-        groups: dict[str, str],
+        groups: dict[str, Border],
         lines: dict[tuple[str, str], int],
         placed: Placement,
         horizontal: bool,
     ) -> Scene:
-        def at(key: str) -> tuple[float, float, float, float]:
-            x, y, width, height = placed.frames[key]
-            return (y, x, height, width) if horizontal else (x, y, width, height)
-
-        nodes = []
-        for key in order:
-            x, y, width, height = at(key)
-            nodes.append(drafts[key]._replace(x=x, y=y, width=width, height=height))
+        nodes = [
+            drafts[key]._replace(x=placed.frames[key].x, y=placed.frames[key].y) for key in order
+        ]
         frames = []
         for key in groups:
             call = self.by_key[key]
-            depth, outer = 1, groups[key]
-            while outer:
-                depth, outer = depth + 1, groups[outer]
-            name = call.path.rpartition(".")[2]
-            frames.append(Group(key, f"{name}: {call.module_class}", *at(key), depth))
+            frames.append(
+                Group(key, self._title(key), *placed.frames[key], call.first_op, call.last_op)
+            )
         edges = []
         batch = batch_of(self.trace)
         into: dict[str, list[int]] = defaultdict(list)
         for (_, b), source in lines.items():
             into[b].append(source)
         for (a, b), route in zip(lines, placed.routes, strict=True):
-            points = tuple((y, x) for x, y in route) if horizontal else route
             bus = a.startswith(_BUS) or b.startswith(_BUS)
             role = "bus" if bus else "skip" if self._skips(b, into, lines[a, b]) else "flow"
             text = edge_text(shape_of(self.trace.ops[lines[a, b]]), batch)
-            edges.append(Edge(a, b, points, role, text))
-        width, height = placed.width, placed.height
-        size = (height, width) if horizontal else (width, height)
+            edges.append(Edge(a, b, route, role, text))
         return Scene(
             title=f"{self.trace.model}: every operation",
             caption=caption(self.trace, self.convention),
             nodes=tuple(nodes),
             groups=tuple(frames),
             edges=tuple(edges),
-            width=size[0],
-            height=size[1],
+            width=placed.width,
+            height=placed.height,
             horizontal=horizontal,
         )
 
@@ -339,8 +346,11 @@ def _op_keys(trace: Trace) -> list[str]:
 _BUS = "bus/"
 
 
-def _bus(key: str, parent: str) -> Node:
-    return Node(key, "concat", "concat", "", 0.0, 0.0, *_PILL, False, parent, "", 0, 0, 0, "")
+def _bus(key: str) -> Node:
+    return Node(
+        key, "concat", "concat", "", 0.0, 0.0, *_PILL, opens=False, shape="pill", selects="",
+        first_op=-1, last_op=-1, params=0, cost=0, activation_bytes=0, input_text="", output_text="",
+    )  # fmt: skip
 
 
 def _with_buses(
@@ -405,3 +415,15 @@ def _common(parents: Sequence[str]) -> str:
             same += 1
         shared = same
     return ".".join(first[:shared])
+
+
+def default_depth(trace: Trace, most: int = 60) -> int:
+    """The greatest depth at which the graph has no more boxes than fit a few screens."""
+    deepest = max((call.depth for call in trace.calls), default=1)
+    best = 1
+    for depth in range(1, deepest + 2):
+        graph = _Graph(trace, opened_to(trace, depth), DEFAULT)
+        if len(graph.items()[0]) > most:
+            break
+        best = depth
+    return min(best, deepest)

@@ -8,9 +8,6 @@ from explorer.diagram.graph import DETAIL_SIZE, TITLE_SIZE
 from explorer.diagram.scene import Edge, Node, Scene
 from explorer.diagram.svg import Sheet
 
-_SIGNS = {"+": False, "×": True}
-"""Titles of round nodes -> whether the sign is turned."""
-
 
 def graph_svg(
     scene: Scene, *, dark: bool = False, heat: Mapping[str, float] | None = None, title: bool = True
@@ -27,7 +24,8 @@ def graph_svg(
     sheet.reach((0, 0), (scene.width, scene.height))
     for group in scene.groups:
         sheet.frame(group.x, group.y, group.width, group.height, group.title)
-    for edge in scene.edges:
+    # Lines that pass others by lie beneath them: what they share is drawn as the main path.
+    for edge in sorted(scene.edges, key=lambda edge: edge.role != "skip"):
         _draw_edge(sheet, edge, scene.horizontal)
     for node in scene.nodes:
         _draw_node(sheet, node, heat)
@@ -50,16 +48,15 @@ def _draw_edge(sheet: Sheet, edge: Edge, horizontal: bool) -> None:
 
 def _draw_node(sheet: Sheet, node: Node, heat: Mapping[str, float] | None) -> None:
     middle_x, middle_y = node.x + node.width / 2, node.y + node.height / 2
-    if node.title in _SIGNS:
+    if node.shape == "round":
         sheet.circle(middle_x, middle_y, node.width / 2 - 1, node.kind, key=node.key)
-        sheet.cross(middle_x, middle_y, node.kind, turned=_SIGNS[node.title])
+        sheet.cross(middle_x, middle_y, node.kind, turned=node.title == "×")
         return
-    pill = node.title == "concat" and not node.detail
     if node.opens:  # a closed module: sheets behind the first
         sheet.box(node.x + 4, node.y + 4, node.width, node.height, node.kind, strong=False)
     sheet.box(
         node.x, node.y, node.width, node.height, node.kind,
-        round_=node.height / 2 if pill else 6, strong=bool(node.detail) or node.opens, key=node.key,
+        round_=node.height / 2 if node.shape == "pill" else 6, strong=bool(node.detail) or node.opens, key=node.key,
         amount=None if heat is None else heat.get(node.key, 0.0),
     )  # fmt: skip
     if node.detail:

@@ -23,7 +23,7 @@ Item = Hashable
 
 COLUMN_GAP, ROW_GAP = 18.0, 26.0
 """Between boxes side by side, and between rows."""
-PAD_SIDE, PAD_TOP, PAD_BOTTOM = 14.0, 26.0, 12.0
+PAD, PAD_TITLE = 14.0, 26.0
 """Inside a group's border; its title stands in the upper one."""
 LANE = 6.0
 """Width of the lane of a line that passes a row."""
@@ -55,9 +55,8 @@ class Placement(NamedTuple):
 
     frames: dict[str, Frame]
     routes: list[tuple[Point, ...]]
-    """For each link its points from the source's lower border to the target's upper one. Two
-    neighbours share an x, or lie on the two borders of a gap between rows, where a line may
-    bend."""
+    """For each link its points from the source's border to the target's. Two neighbours are in
+    line, or lie on the two borders of a gap between rows, where a line may bend."""
     width: float
     height: float
 
@@ -82,27 +81,57 @@ class _Port(NamedTuple):
     enters: bool
 
 
+class Group(NamedTuple):
+    """A frame round boxes and other groups."""
+
+    parent: str
+    """Group that it is in; "" for the sheet itself."""
+    title_width: float
+    """The frame is wide enough for a title of this width."""
+
+
 def place(
-    boxes: Sequence[Box], groups: Mapping[str, str], links: Sequence[tuple[str, str]]
+    boxes: Sequence[Box],
+    groups: Mapping[str, Group],
+    links: Sequence[tuple[str, str]],
+    *,
+    horizontal: bool = False,
 ) -> Placement:
     """Place boxes, groups and lines.
 
     Args:
         boxes: in topological order of the links.
-        groups: group -> the group around it, "" for the sheet; outer groups first.
+        groups: outer groups first.
         links: (source, target) keys of boxes. A link against the order is drawn all the same.
+        horizontal: lines run from left to right; otherwise downwards.
     """
-    return _Nest(boxes, groups, links).placement()
+    if horizontal:  # downwards, seen in the mirror of the diagonal
+        boxes = [box._replace(width=box.height, height=box.width) for box in boxes]
+    placed = _Nest(boxes, groups, links, horizontal).placement()
+    if not horizontal:
+        return placed
+    return Placement(
+        {key: Frame(f.y, f.x, f.height, f.width) for key, f in placed.frames.items()},
+        [tuple((y, x) for x, y in route) for route in placed.routes],
+        placed.height,
+        placed.width,
+    )
 
 
 class _Nest:
     """Splits links at the borders, lays out inner groups first, then moves all into place."""
 
     def __init__(
-        self, boxes: Sequence[Box], groups: Mapping[str, str], links: Sequence[tuple[str, str]]
+        self,
+        boxes: Sequence[Box],
+        groups: Mapping[str, Group],
+        links: Sequence[tuple[str, str]],
+        horizontal: bool,
     ) -> None:
+        self.horizontal = horizontal
         self.sizes = {box.key: (box.width, box.height) for box in boxes}
-        self.parent = {**groups, **{box.key: box.parent for box in boxes}}
+        self.parent = {key: group.parent for key, group in groups.items()}
+        self.parent.update({box.key: box.parent for box in boxes})
         self.groups = groups
         self.members: dict[str, list[str]] = defaultdict(list)
         seen: set[str] = set()
@@ -172,10 +201,20 @@ class _Nest:
         distinct = list(dict.fromkeys((a, b) for a, b in links if a != b))
         order = _sorted([*entries, *members, *exits], distinct)
         rows = _Rows(order, distinct, sizes, entries, exits)
+        if not group:
+            self.laid[group] = _Laid(rows, 0.0, 0.0, rows.width, rows.height)
+            return
         # The row of the exits, which has no height, has its distance to the boxes already.
-        bottom = 0.0 if exits else PAD_BOTTOM
-        pads = (PAD_SIDE, PAD_TOP, bottom) if group else (0.0, 0.0, 0.0)
-        self.laid[group] = _Laid(rows, pads)
+        end = 0.0 if exits else PAD
+        title = self.groups[group].title_width
+        if self.horizontal:
+            start = 0.0 if entries else PAD
+            width, height = rows.width + PAD_TITLE + PAD, rows.height + start + end
+            self.laid[group] = _Laid(rows, PAD_TITLE, start, width, max(height, title))
+        else:
+            width, height = rows.width + 2 * PAD, rows.height + PAD_TITLE + end
+            left = PAD + max(0.0, title - width) / 2
+            self.laid[group] = _Laid(rows, left, PAD_TITLE, max(width, title), height)
 
     def _axis(self, group: str) -> float:
         """The x inside a group that is to be in line with what stands above and below it."""
@@ -186,7 +225,8 @@ class _Nest:
     @staticmethod
     def _seen(group: str, end: Item) -> Item:
         """What an end of a hop is for the group that the hop is in: a port of an inner group
-        is that group."""
+        is that group.
+        """
         return end.group if isinstance(end, _Port) and end.group != group else end
 
     def placement(self) -> Placement:
@@ -252,15 +292,14 @@ def _simplified(points: Sequence[Point]) -> tuple[Point, ...]:
     return tuple(kept)
 
 
-class _Laid:
-    """A group's inside with the space that its border and title need."""
+class _Laid(NamedTuple):
+    """The inside of a group, where it begins, and the size of the whole."""
 
-    def __init__(self, rows: _Rows, pads: tuple[float, float, float]) -> None:
-        side, self.top, bottom = pads
-        self.rows = rows
-        self.width = rows.width + 2 * side
-        self.height = rows.height + self.top + bottom
-        self.left = side
+    rows: _Rows
+    left: float
+    top: float
+    width: float
+    height: float
 
 
 def _sorted(items: Sequence[Item], links: Sequence[tuple[Item, Item]]) -> list[Item]:
@@ -313,9 +352,7 @@ class _Rows:
     ) -> None:
         self.sizes = dict(sizes)
         place_of = {item: place for place, item in enumerate(items)}
-        self.links = {
-            (a, b): (a, b) if place_of[a] < place_of[b] else (b, a) for a, b in links
-        }
+        self.links = {(a, b): (a, b) if place_of[a] < place_of[b] else (b, a) for a, b in links}
         """Link -> the same, downwards."""
         self.row = self._ranks(items, entries, exits)
         self.rows: list[list[Item]] = [[] for _ in range(max(self.row.values(), default=0) + 1)]
@@ -475,7 +512,8 @@ class _Rows:
 
     def _only(self, item: Item) -> Item | None:
         """The one box below an item that has no other box above it; lines that pass both by
-        do not count. Of a lane, the lane that goes on from it."""
+        do not count. Of a lane, the lane that goes on from it.
+        """
         lane = isinstance(item, _Lane)
         below = [other for other, _ in self.below[item] if isinstance(other, _Lane) == lane]
         if len(below) != 1:

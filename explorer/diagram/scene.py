@@ -27,15 +27,19 @@ class Node(NamedTuple):
     height: float
     opens: bool
     """It is a module that can be opened in place."""
-    path: str
-    """Path of the module that it is, or that runs it."""
-    module_class: str
+    shape: str
+    """"box", "round" for a sum or product of paths, "pill" for a concatenation of paths."""
+    selects: str
+    """Key of the layer that selecting it selects; "" for a bus that is no op."""
+    first_op: int
+    last_op: int
+    """It stands for `Trace.ops[first_op:last_op]`."""
     params: int
     cost: int
     activation_bytes: int
     input_text: str
-    times: int = 1
-    """Equal neighbours that it stands for."""
+    """Shape of what its most expensive op reads."""
+    output_text: str
 
 
 class Group(NamedTuple):
@@ -47,7 +51,8 @@ class Group(NamedTuple):
     y: float
     width: float
     height: float
-    depth: int
+    first_op: int
+    last_op: int
 
 
 class Edge(NamedTuple):

@@ -29,7 +29,7 @@ with main:
             tables.layer_table(choice, view, failure)
     if opened["blocks"].open:
         with opened["blocks"]:
-            panels.blocks(choice, view)
+            panels.diagram(choice, view)
     if opened["charts"].open:
         with opened["charts"]:
             panels.charts(choice, view)

@@ -12,7 +12,7 @@ import gc
 from collections import Counter
 from collections.abc import Callable, Hashable
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pandas as pd
 import streamlit as st
@@ -38,6 +38,9 @@ from explorer.analysis.catalogue import Entry, entry
 from explorer.analysis.published import REID_INPUT, ReidCounts, reid_counts
 from explorer.blocks import Block, find_blocks, fold_blocks, outermost
 from explorer.diagram.block_svg import block_svg
+from explorer.diagram.graph import default_depth, graph_scene, openable, opened_to
+from explorer.diagram.interactive import heat, scene_data, signature, theme_data
+from explorer.diagram.scene import Scene
 from explorer.errors import ExplorerError, InputSizeError, TraceError
 from explorer.figures.cost import cost_bars
 from explorer.figures.modules import module_map
@@ -47,6 +50,9 @@ from explorer.models._registry import OptionValue
 from explorer.trace.records import Trace, Value
 from explorer.zoo import source_file
 from pages.shared.choice import DEFAULT_MODEL, Choice
+
+if TYPE_CHECKING:
+    from pages.shared.view import View
 
 Shape = tuple[int, ...]
 Theme = Literal["light", "dark"]
@@ -379,6 +385,72 @@ def reid_row_counts(name: str) -> ReidCounts:
     found = reid_counts(trace_model(name, REID_INPUT))
     _COUNTED.add(("reid", name))
     return found
+
+
+# ---------------------------------------------------------------- the diagram
+
+
+class Graph(NamedTuple):
+    """The network as boxes and lines, and what its controls need."""
+
+    data: dict[str, Any]
+    """What the component draws."""
+    signature: str
+    selected: str
+    """The box or open module that shows the selected layer, "" if none is selected."""
+    depth: int
+    """Modules above this depth are open."""
+    depths: int
+    """The depth at which all are."""
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _depths(choice: Choice) -> tuple[int, int]:
+    """The depth to open a network to at first, and that at which all modules are open."""
+    trace = _trace(choice)
+    keys = openable(trace)
+    return default_depth(trace), 1 + max((key.count(".") + 1 for key in keys if key), default=0)
+
+
+@st.cache_data(max_entries=64, show_spinner="Drawing")
+def _graph(
+    choice: Choice, convention: Convention, depth: int, toggled: tuple[str, ...], horizontal: bool
+) -> tuple[Scene, dict[str, Any], str]:
+    trace = _trace(choice)
+    opened = set(opened_to(trace, depth)) ^ (set(toggled) & set(openable(trace)))
+    scene = graph_scene(trace, opened, convention, horizontal=horizontal)
+    rows = {row.key: row for row in layers(trace, None, convention)}
+    data = scene_data(scene, trace, rows, convention)
+    return scene, data, signature(data)
+
+
+def graph(choice: Choice, view: View, theme: Theme) -> Graph:
+    """Lay out the network with the modules open that the view says."""
+    first, most = _depths(choice)
+    depth = min(view.depth or first, most)
+    scene, data, signed = _graph(choice, view.convention, depth, view.toggled, view.flow == "right")
+    found = selection(choice, view.convention, view.layer) if view.layer else None
+    selected = _shown_at(scene, found.layer) if found else ""
+    shown = {
+        "subject": f"{choice.model} {view.flow}",
+        "scene": data,
+        "theme": theme_data(theme),
+        "heat": None if view.heat == "kind" else heat(scene, view.heat, theme),
+        "selected": selected,
+    }
+    return Graph(shown, f"{signed} {theme}", selected, depth, most)
+
+
+def _shown_at(scene: Scene, layer: Layer) -> str:
+    """The box that a layer is or is in; for a module that is open, its frame."""
+    for node in scene.nodes:
+        if layer.key == node.selects and node.first_op <= layer.first_op < node.last_op:
+            return node.key
+    for group in scene.groups:
+        if group.key == layer.key:
+            return group.key
+    inside = (n for n in scene.nodes if n.first_op <= layer.first_op < n.last_op)
+    return next((node.key for node in inside), "")
 
 
 # ----------------------------------------------------------------- the source

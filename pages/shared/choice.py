@@ -30,6 +30,7 @@ RESERVED: Final = frozenset(
     {
         *("model", "input", "batch", "mode"),
         *("unit", "count", "unused", "level", "kinds", "find", "tab", "chart", "layer"),
+        *("zoom", "open", "toggled", "heat", "flow"),
     }
 )
 """Names in a link that are not options of a model."""

@@ -10,9 +10,19 @@ import streamlit as st
 from explorer.analysis.units import count
 from pages.shared import address, cache
 from pages.shared.choice import Choice
+from pages.shared.component import draw
 from pages.shared.tables import select_table, text_width
-from pages.shared.view import CHARTS, View, select_point
 from pages.shared.widgets import plain, theme
+from pages.shared.view import (
+    CHARTS,
+    FLOWS,
+    HEATS,
+    ZOOMS,
+    View,
+    act,
+    open_to_depth,
+    select_point,
+)
 
 # ----------------------------------------------------------------------- charts
 
@@ -49,6 +59,61 @@ def charts(choice: Choice, view: View) -> None:
         config={"displayModeBar": False},
         alt=titles[name],
     )
+
+
+# ---------------------------------------------------------------------- diagram
+
+_HEIGHT = 640
+
+
+def diagram(choice: Choice, view: View) -> None:
+    """The network as a picture: every operation, or block by block."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        st.segmented_control(
+            "Show", list(ZOOMS), key="zoom", required=True, format_func=ZOOMS.__getitem__,
+            on_change=address.touch,
+        )  # fmt: skip
+        drawn = cache.graph(choice, view, theme()) if view.zoom == "graph" else None
+        if drawn:
+            _graph_controls(view, drawn)
+    if drawn is None:
+        blocks(choice, view)
+        return
+    draw(
+        key="diagram",
+        data={**drawn.data, "signature": drawn.signature, "height": _HEIGHT},
+        on_act_change=lambda: act("diagram"),
+        height=_HEIGHT,
+    )
+    st.caption(
+        "A plus opens a module, a minus closes it. Drag to move, Ctrl and the wheel to zoom; "
+        "arrow keys walk along the lines, Enter selects, O opens and C closes."
+    )
+
+
+def _graph_controls(view: View, drawn: cache.Graph) -> None:
+    """How far modules are open, what colours mean, and the direction."""
+    state = st.session_state
+    state["open"] = drawn.depth
+    st.segmented_control(
+        "Open to depth", list(range(1, drawn.depths + 1)), key="open", required=True,
+        format_func=lambda depth: "all" if depth == drawn.depths else str(depth),
+        on_change=open_to_depth,
+    )  # fmt: skip
+    names = {
+        "kind": "Kind of layer",
+        "params": "Parameters",
+        "cost": view.convention.unit,
+        "activations": "Activation memory",
+    }
+    st.selectbox(
+        "Colour by", HEATS, key="heat", format_func=names.__getitem__, on_change=address.touch,
+        width=190,
+    )  # fmt: skip
+    st.segmented_control(
+        "Direction", list(FLOWS), key="flow", required=True, format_func=FLOWS.__getitem__,
+        on_change=address.touch,
+    )  # fmt: skip
 
 
 # ----------------------------------------------------------------------- blocks

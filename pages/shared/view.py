@@ -19,7 +19,7 @@ EXTRAS: Final = ("bias", "normalization", "elementwise", "pooling")
 """The switches of a `Convention`."""
 TABS: Final = {
     "layers": "Layers",
-    "blocks": "Blocks",
+    "blocks": "Diagram",
     "charts": "Charts",
     "latency": "Latency",
     "check": "Cross-check",
@@ -28,6 +28,13 @@ TABS: Final = {
 """Name in the link -> title."""
 CHARTS: Final = ("cost", "profile", "map", "params")
 """Names in the link of the charts; their titles depend on the unit."""
+
+ZOOMS: Final = {"graph": "Operations", "blocks": "Blocks"}
+"""Name in the link -> title of what the diagram shows."""
+HEATS: Final = ("kind", "params", "cost", "activations")
+FLOWS: Final = {"down": "Down", "right": "Right"}
+MAX_TOGGLED: Final = 60
+"""Modules opened or closed by hand that a link carries."""
 
 _TAB_WIDGET: Final = "tab_widget"
 
@@ -48,6 +55,16 @@ class View(NamedTuple):
     chart: str
     layer: str
     """Key of the selected layer or module, "" if none is."""
+    zoom: str
+    """Which picture the diagram is."""
+    depth: int
+    """Modules above this depth are open; 0 leaves the depth to the size of the network."""
+    toggled: tuple[str, ...]
+    """Modules that are open although their depth says closed, or the other way round."""
+    heat: str
+    """What the diagram's boxes are coloured by."""
+    flow: str
+    """Direction in which the diagram runs."""
 
 
 def open_view() -> View:
@@ -62,6 +79,11 @@ def open_view() -> View:
     tab = address.restore("tab", "tab", _one_of(tuple(TABS)), "layers")
     chart = address.restore("chart", "chart", _one_of(CHARTS), "cost")
     layer = address.restore("layer", "layer", str, "")
+    zoom = address.restore("zoom", "zoom", _one_of(tuple(ZOOMS)), "graph")
+    depth = address.restore("open", "open", _level, 0)
+    toggled: list[str] = address.restore("toggled", "toggled", _keys, [])
+    heat = address.restore("heat", "heat", _one_of(HEATS), "kind")
+    flow = address.restore("flow", "flow", _one_of(tuple(FLOWS)), "down")
     state[_TAB_WIDGET] = TABS[tab]
     address.record(
         {
@@ -74,10 +96,29 @@ def open_view() -> View:
             "tab": tab if tab != "layers" else None,
             "chart": chart if chart != "cost" else None,
             "layer": layer or None,
+            "zoom": zoom if zoom != "graph" else None,
+            "open": str(depth) if depth else None,
+            "toggled": ",".join(toggled) or None,
+            "heat": heat if heat != "kind" else None,
+            "flow": flow if flow != "down" else None,
         }
     )
     convention = Convention(unit=unit, **{extra: extra in extras for extra in EXTRAS})
-    return View(convention, unused, level or None, tuple(kinds), find, tab, chart, layer)
+    return View(
+        convention=convention,
+        unused=unused,
+        level=level or None,
+        kinds=tuple(kinds),
+        find=find,
+        tab=tab,
+        chart=chart,
+        layer=layer,
+        zoom=zoom,
+        depth=depth,
+        toggled=tuple(toggled),
+        heat=heat,
+        flow=flow,
+    )
 
 
 def narrow(view: View, kinds: Sequence[str], levels: Sequence[int]) -> View:
@@ -113,6 +154,26 @@ def select(key: str) -> None:
     """Select a layer or module everywhere. Only in a callback."""
     address.touch()
     st.session_state["layer"] = key
+
+
+def act(diagram: str) -> None:
+    """Do what was clicked in the diagram: select a layer, or open or close a module."""
+    done = st.session_state[diagram].get("act") or {}
+    what, key = str(done.get("what", "")), str(done.get("key", ""))
+    if what == "select":
+        select("" if st.session_state["layer"] == key else key)
+    elif what == "toggle":
+        address.touch()
+        toggled = [each for each in st.session_state["toggled"] if each != key]
+        if len(toggled) == len(st.session_state["toggled"]):
+            toggled = [*toggled, key][-MAX_TOGGLED:]
+        st.session_state["toggled"] = toggled
+
+
+def open_to_depth() -> None:
+    """Forget what was opened by hand: another depth was chosen."""
+    address.touch()
+    st.session_state["toggled"] = []
 
 
 def clear_filters() -> None:
@@ -165,6 +226,10 @@ def _some_of(allowed: Sequence[str]) -> Callable[[str], list[str] | None]:
         return parts if all(part in allowed for part in parts) else None
 
     return parse
+
+
+def _keys(text: str) -> list[str]:
+    return [key for key in text.split(",") if key][:MAX_TOGGLED]
 
 
 def _level(text: str) -> int | None:
