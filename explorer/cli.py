@@ -3,6 +3,7 @@
     python -m explorer list --family ResNet
     python -m explorer show resnet50
     python -m explorer trace resnet50 --input 3x256x128 --format csv
+    python -m explorer diagram resnet50 --open layer1.0 -o resnet50.svg
 
 It asks the same functions as the app and prints the same numbers. What the user can cause is one
 sentence on stderr and exit code 2.
@@ -17,11 +18,14 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from explorer.analysis.layers import layers_frame, to_csv, to_json, to_markdown
 from explorer.analysis.totals import Convention, totals
 from explorer.analysis.units import count, memory, percent, shape_text
+from explorer.diagram.graph import default_depth, graph_scene, openable, opened_to
+from explorer.diagram.graph_svg import graph_svg
 from explorer.errors import ExplorerError, OptionError, TraceError
 from explorer.trace import trace_model
 from explorer.zoo import SOURCES, get_spec, list_models
@@ -97,19 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         help="trace one forward pass of a model",
         description="Trace one forward pass of a model and print its totals and its layers.",
     )
-    trace.add_argument("model", help="a registered name, such as resnet50")
-    trace.add_argument(
-        "--input", type=_shape, metavar="CxHxW", help="input shape; the model's native one if left"
-    )
-    trace.add_argument("--batch", type=_positive, default=1, help="images per pass (default 1)")
-    trace.add_argument(
-        "--option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="an option of the model, such as num_classes=10; may be repeated",
-    )
-    trace.add_argument("--mode", choices=("eval", "train"), default="eval")
+    _add_model_arguments(trace)
     trace.add_argument(
         "--depth", type=_natural, metavar="D", help="fold modules deeper than this into one row"
     )
@@ -123,7 +115,53 @@ def _parser() -> argparse.ArgumentParser:
     )
     costs.add_argument("--pooling", action="store_true", help="include pooling")
     trace.set_defaults(run=_trace)
+    _add_diagram(commands)
     return parser
+
+
+def _add_model_arguments(command: argparse.ArgumentParser) -> None:
+    """Which model is traced, and on what."""
+    command.add_argument("model", help="a registered name, such as resnet50")
+    command.add_argument(
+        "--input", type=_shape, metavar="CxHxW", help="input shape; the model's native one if left"
+    )
+    command.add_argument("--batch", type=_positive, default=1, help="images per pass (default 1)")
+    command.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the model, such as num_classes=10; may be repeated",
+    )
+    command.add_argument("--mode", choices=("eval", "train"), default="eval")
+
+
+def _add_diagram(commands: Any) -> None:
+    diagram = commands.add_parser(
+        "diagram",
+        help="draw a model as SVG",
+        description="Draw a model as one SVG file: its operations as a graph, opened to a depth.",
+    )
+    _add_model_arguments(diagram)
+    diagram.add_argument(
+        "--depth",
+        type=_natural,
+        metavar="D",
+        help="open modules above this depth; as many as fit a few screens if left",
+    )
+    diagram.add_argument(
+        "--open",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="open this module too, such as layer1.0; may be repeated",
+    )
+    diagram.add_argument("--direction", choices=("down", "right"), default="down")
+    diagram.add_argument("--theme", choices=("light", "dark"), default="light")
+    diagram.add_argument(
+        "--output", "-o", type=Path, metavar="FILE", help="file to write; stdout if left"
+    )
+    diagram.set_defaults(run=_diagram)
 
 
 def _shape(text: str) -> tuple[int, ...]:
@@ -202,16 +240,46 @@ def _no_such_family(family: str, source: str) -> str:
     return f"There is no family called {family!r}: {hint}"
 
 
-def _trace(arguments: argparse.Namespace) -> None:
-    """Trace a model and print it in the chosen format."""
+def _traced(arguments: argparse.Namespace) -> Trace:
+    """Trace what the arguments say."""
     spec = get_spec(arguments.model)
     native = spec.input_shape[1:]
     shape = (arguments.batch, *(arguments.input or native))
     options = dict(_option(spec, text) for text in arguments.option)
     if "in_channels" in spec.options:  # as in the app, the model follows the input
         options.setdefault("in_channels", shape[1])
+    return trace_model(spec.name, shape, mode=arguments.mode, options=options)
+
+
+def _diagram(arguments: argparse.Namespace) -> None:
+    """Draw a model's operations."""
+    trace = _traced(arguments)
+    known = openable(trace)
+    for path in arguments.open:
+        if path not in known:
+            nearest = difflib.get_close_matches(path, known, n=1, cutoff=0.4)
+            hint = f"did you mean {nearest[0]}?" if nearest else "it has none that opens."
+            raise OptionError(f"{trace.model} has no module {path!r} to open: {hint}", "open")
+    depth = default_depth(trace) if arguments.depth is None else arguments.depth
+    outer = {path[:end] for path in arguments.open for end in range(len(path)) if path[end] == "."}
+    opened = {*opened_to(trace, depth), *arguments.open, *outer}
+    scene = graph_scene(trace, opened, horizontal=arguments.direction == "right")
+    drawn = graph_svg(scene, dark=arguments.theme == "dark")
+    if arguments.output is None:
+        print(drawn)
+        return
     try:
-        trace = trace_model(spec.name, shape, mode=arguments.mode, options=options)
+        arguments.output.write_text(drawn, encoding="utf-8")
+    except OSError as error:
+        raise OptionError(
+            f"{arguments.output} cannot be written: {error.strerror}.", "output"
+        ) from error
+
+
+def _trace(arguments: argparse.Namespace) -> None:
+    """Trace a model and print it in the chosen format."""
+    try:
+        trace = _traced(arguments)
     except TraceError as error:
         # A person sees how far the pass came; a program gets no half table to mistake for a whole.
         if error.partial and arguments.format == "table":

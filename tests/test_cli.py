@@ -224,3 +224,26 @@ def test_show_says_what_is_known_of_a_model(capsys: pytest.CaptureFixture[str]) 
 def test_show_of_an_unknown_model_suggests_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["show", "resnet51"]) == 2
     assert "resnet50" in capsys.readouterr().err
+
+
+def test_diagram_writes_an_svg_with_the_modules_open_that_are_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "resnet18.svg"
+    asked = ["diagram", "resnet18", "--depth", "1", "--open", "layer1.0", "-o", str(file)]
+    assert cli.main(asked) == 0
+    drawn = file.read_text(encoding="utf-8")
+    assert drawn.startswith("<svg")
+    assert 'data-key="layer1.0.conv1"' in drawn
+    assert 'data-key="layer2"' in drawn
+    assert cli.main(["diagram", "lenet5", "--theme", "dark", "--direction", "right"]) == 0
+    assert capsys.readouterr().out.startswith("<svg")
+
+
+def test_diagram_of_an_unknown_module_or_into_no_folder_is_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["diagram", "resnet18", "--open", "layer1.00"]) == 2
+    assert "did you mean layer1.0?" in capsys.readouterr().err
+    assert cli.main(["diagram", "lenet5", "-o", str(tmp_path / "none" / "x.svg")]) == 2
+    assert "cannot be written" in capsys.readouterr().err

@@ -47,8 +47,11 @@ def openable(trace: Trace) -> tuple[str, ...]:
 
 
 def opened_to(trace: Trace, depth: int) -> tuple[str, ...]:
-    """Keys of the modules that have to be open to see all modules of a depth: 1 for the model's
-    own children.
+    """Keys of the modules that have to be open to see all modules of a depth.
+
+    Args:
+        trace: a traced forward.
+        depth: 1 for the model's own children.
     """
     graph = _Graph(trace, None, DEFAULT)
     return tuple(
@@ -348,9 +351,41 @@ _BUS = "bus/"
 
 def _bus(key: str) -> Node:
     return Node(
-        key, "concat", "concat", "", 0.0, 0.0, *_PILL, opens=False, shape="pill", selects="",
-        first_op=-1, last_op=-1, params=0, cost=0, activation_bytes=0, input_text="", output_text="",
-    )  # fmt: skip
+        key=key,
+        kind="concat",
+        title="concat",
+        detail="",
+        x=0.0,
+        y=0.0,
+        width=_PILL[0],
+        height=_PILL[1],
+        opens=False,
+        shape="pill",
+        selects="",
+        first_op=-1,
+        last_op=-1,
+        params=0,
+        cost=0,
+        activation_bytes=0,
+        input_text="",
+        output_text="",
+    )
+
+
+def _bases(inputs: Mapping[str, Sequence[str]], order: Sequence[str]) -> dict[str, frozenset[str]]:
+    """For each box of three inputs or more, the largest set that an earlier box reads of them."""
+    base: dict[str, frozenset[str]] = {}
+    known: list[frozenset[str]] = []
+    for key in order:
+        read = frozenset(inputs.get(key, ()))
+        if len(read) < 2:
+            continue
+        inside = [other for other in known if other <= read] if len(read) > 2 else []
+        if inside:
+            base[key] = max(inside, key=len)
+        if read not in known:
+            known.append(read)
+    return base
 
 
 def _with_buses(
@@ -366,40 +401,30 @@ def _with_buses(
     inputs: dict[str, list[str]] = defaultdict(list)
     for a, b in links:
         inputs[b].append(a)
-    base: dict[str, frozenset[str]] = {}
-    known: list[frozenset[str]] = []
-    needed: set[frozenset[str]] = set()
-    for key in order:
-        read = frozenset(inputs[key])
-        if len(read) < 2:
-            continue
-        if len(read) > 2:
-            inside = [other for other in known if other <= read]
-            if inside:
-                base[key] = max(inside, key=len)
-                needed.add(base[key])
-        if read not in known:
-            known.append(read)
+    base = _bases(inputs, order)
+    needed = set(base.values())
     bus_of: dict[frozenset[str], str] = {}
     before: dict[str, str] = {}
     found: dict[tuple[str, str], int] = {}
     for key in order:
+        if key not in inputs:
+            continue
         read = frozenset(inputs[key])
-        start = base.get(key)
-        target = key
-        if read in needed and read not in bus_of:
+        last = links[inputs[key][-1], key]
+        if read in bus_of:
+            found[bus_of[read], key] = last
+            continue
+        target, start = key, base.get(key)
+        if read in needed:
             target = bus_of[read] = f"{_BUS}{len(bus_of)}"
             before[target] = key
-        if target == key and read in bus_of:
-            found[bus_of[read], key] = links[inputs[key][-1], key]
-            continue
-        if start is not None and start != read:
+        if start is not None:
             found[bus_of[start], target] = links[inputs[key][0], key]
         for source in inputs[key]:
-            if start is None or start == read or source not in start:
+            if start is None or source not in start:
                 found[source, target] = links[source, key]
         if target != key:
-            found[target, key] = links[inputs[key][-1], key]
+            found[target, key] = last
     return found, before
 
 

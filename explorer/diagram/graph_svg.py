@@ -56,7 +56,8 @@ def _draw_node(sheet: Sheet, node: Node, heat: Mapping[str, float] | None) -> No
         sheet.box(node.x + 4, node.y + 4, node.width, node.height, node.kind, strong=False)
     sheet.box(
         node.x, node.y, node.width, node.height, node.kind,
-        round_=node.height / 2 if node.shape == "pill" else 6, strong=bool(node.detail) or node.opens, key=node.key,
+        round_=node.height / 2 if node.shape == "pill" else 6,
+        strong=bool(node.detail) or node.opens, key=node.key,
         amount=None if heat is None else heat.get(node.key, 0.0),
     )  # fmt: skip
     if node.detail:

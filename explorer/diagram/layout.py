@@ -16,6 +16,7 @@ from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from heapq import heapify, heappop, heappush
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 Point = tuple[float, float]
@@ -224,9 +225,7 @@ class _Nest:
 
     @staticmethod
     def _seen(group: str, end: Item) -> Item:
-        """What an end of a hop is for the group that the hop is in: a port of an inner group
-        is that group.
-        """
+        """What an end of a hop is for its group: an inner group's port is that group."""
         return end.group if isinstance(end, _Port) and end.group != group else end
 
     def placement(self) -> Placement:
@@ -404,7 +403,7 @@ class _Rows:
                 self.rows[self.row[lane]].append(lane)
             chain = [a, *lanes, b]
             chains[link] = chain
-            for upper, lower in zip(chain, chain[1:], strict=False):
+            for upper, lower in pairwise(chain):
                 between = isinstance(upper, _Lane) + isinstance(lower, _Lane)
                 weight = (4, 2, 8)[between]
                 self.below[upper].append((lower, weight))
@@ -443,7 +442,7 @@ class _Rows:
 
     def _crossings(self) -> int:
         total = 0
-        for row, following in zip(self.rows, self.rows[1:], strict=False):
+        for row, following in pairwise(self.rows):
             place_of = {item: place for place, item in enumerate(following)}
             ends: list[int] = []
             for item in row:
@@ -463,9 +462,7 @@ class _Rows:
 
     def _fit(self) -> dict[Item, float]:
         x: dict[Item, float] = {}
-        distances = [
-            [self._distance(a, b) for a, b in zip(row, row[1:], strict=False)] for row in self.rows
-        ]
+        distances = [[self._distance(a, b) for a, b in pairwise(row)] for row in self.rows]
         for row, gaps in zip(self.rows, distances, strict=True):
             at = -sum(gaps) / 2
             for item, gap in zip(row, [*gaps, 0.0], strict=True):
@@ -511,8 +508,9 @@ class _Rows:
                 self._align(run, place_of)
 
     def _only(self, item: Item) -> Item | None:
-        """The one box below an item that has no other box above it; lines that pass both by
-        do not count. Of a lane, the lane that goes on from it.
+        """The one box below an item that has no other box above it.
+
+        Lines that pass both by do not count. Below a lane it is the lane that goes on from it.
         """
         lane = isinstance(item, _Lane)
         below = [other for other, _ in self.below[item] if isinstance(other, _Lane) == lane]

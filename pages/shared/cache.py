@@ -400,6 +400,8 @@ class Graph(NamedTuple):
     """The box or open module that shows the selected layer, "" if none is selected."""
     depth: int
     """Modules above this depth are open."""
+    first: int
+    """The depth that the network is opened to unasked."""
     depths: int
     """The depth at which all are."""
 
@@ -438,7 +440,7 @@ def graph(choice: Choice, view: View, theme: Theme) -> Graph:
         "heat": None if view.heat == "kind" else heat(scene, view.heat, theme),
         "selected": selected,
     }
-    return Graph(shown, f"{signed} {theme}", selected, depth, most)
+    return Graph(shown, f"{signed} {theme}", selected, depth, first, most)
 
 
 def _shown_at(scene: Scene, layer: Layer) -> str:

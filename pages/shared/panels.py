@@ -12,7 +12,6 @@ from pages.shared import address, cache
 from pages.shared.choice import Choice
 from pages.shared.component import draw
 from pages.shared.tables import select_table, text_width
-from pages.shared.widgets import plain, theme
 from pages.shared.view import (
     CHARTS,
     FLOWS,
@@ -23,6 +22,7 @@ from pages.shared.view import (
     open_to_depth,
     select_point,
 )
+from pages.shared.widgets import plain, theme
 
 # ----------------------------------------------------------------------- charts
 
@@ -95,6 +95,7 @@ def _graph_controls(view: View, drawn: cache.Graph) -> None:
     """How far modules are open, what colours mean, and the direction."""
     state = st.session_state
     state["open"] = drawn.depth
+    address.record({"open": str(drawn.depth) if drawn.depth != drawn.first else None})
     st.segmented_control(
         "Open to depth", list(range(1, drawn.depths + 1)), key="open", required=True,
         format_func=lambda depth: "all" if depth == drawn.depths else str(depth),

@@ -156,6 +156,7 @@ def _change_model() -> None:
     )
     # What was looked for or selected is a part of the old model.
     st.session_state["layer"] = st.session_state["find"] = ""
+    st.session_state["toggled"], st.session_state["open"] = [], 0
 
 
 def _reset() -> None:

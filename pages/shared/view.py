@@ -29,7 +29,7 @@ TABS: Final = {
 CHARTS: Final = ("cost", "profile", "map", "params")
 """Names in the link of the charts; their titles depend on the unit."""
 
-ZOOMS: Final = {"graph": "Operations", "blocks": "Blocks"}
+ZOOMS: Final = {"blocks": "Blocks", "graph": "Operations"}
 """Name in the link -> title of what the diagram shows."""
 HEATS: Final = ("kind", "params", "cost", "activations")
 FLOWS: Final = {"down": "Down", "right": "Right"}
@@ -79,7 +79,7 @@ def open_view() -> View:
     tab = address.restore("tab", "tab", _one_of(tuple(TABS)), "layers")
     chart = address.restore("chart", "chart", _one_of(CHARTS), "cost")
     layer = address.restore("layer", "layer", str, "")
-    zoom = address.restore("zoom", "zoom", _one_of(tuple(ZOOMS)), "graph")
+    zoom = address.restore("zoom", "zoom", _one_of(tuple(ZOOMS)), "blocks")
     depth = address.restore("open", "open", _level, 0)
     toggled: list[str] = address.restore("toggled", "toggled", _keys, [])
     heat = address.restore("heat", "heat", _one_of(HEATS), "kind")
@@ -96,7 +96,7 @@ def open_view() -> View:
             "tab": tab if tab != "layers" else None,
             "chart": chart if chart != "cost" else None,
             "layer": layer or None,
-            "zoom": zoom if zoom != "graph" else None,
+            "zoom": zoom if zoom != "blocks" else None,
             "open": str(depth) if depth else None,
             "toggled": ",".join(toggled) or None,
             "heat": heat if heat != "kind" else None,

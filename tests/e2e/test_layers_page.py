@@ -163,11 +163,43 @@ def _open_tab(app, name: str) -> Locator:
 
 def test_the_blocks_of_the_dataflow_are_drawn_and_select_their_layers(app, server) -> None:
     app.goto(server)
-    panel = _open_tab(app, "Blocks")
+    panel = _open_tab(app, "Diagram")
     expect(panel.get_by_test_id("stImage").locator("img, svg").first).to_be_visible()
     app.click_row("blocks", 1)
     assert "layer=layer1" in app.page.url
     expect(app.widget("inspector")).to_contain_text("layer1")
+
+
+def test_a_module_opens_in_the_diagram_and_a_box_selects_its_layer(app, server) -> None:
+    app.goto(server, "/?model=resnet18&tab=blocks&zoom=graph&open=2")
+    frame = app.page.locator(".frame")
+    expect(frame.locator("[data-node='layer2.0']")).to_be_visible()
+    app.act(frame.locator("[data-open='layer2.0'] rect").click)
+    assert "toggled=layer2.0" in app.page.url
+    box = frame.locator("[data-node='layer2.0.conv1'] .box")
+    box.hover()
+    card = frame.locator(".card")
+    expect(card).to_contain_text("layer2.0.conv1")
+    expect(card).to_contain_text("128*64*3*3 = 73,728")
+    app.act(box.click)
+    assert "layer=layer2.0.conv1" in app.page.url
+    expect(app.widget("inspector")).to_contain_text("3×3 convolution, 64 → 128")
+    expect(frame.locator("[data-node='layer2.0.conv1']")).to_have_class("node selected at")
+    app.act(frame.locator("[data-close='layer2.0']").click)
+    assert "toggled" not in app.page.url
+    # What was selected inside is now inside a closed box.
+    expect(frame.locator("[data-node='layer2.0']")).to_have_class("node selected")
+
+
+def test_a_layer_of_the_table_is_marked_in_the_diagram_and_found_by_words(app, server) -> None:
+    app.goto(server, "/?model=googlenet&tab=blocks&zoom=graph&layer=inception4a.branch2.0.conv")
+    frame = app.page.locator(".frame")
+    expect(frame.locator(".node.selected")).to_have_count(1)
+    frame.get_by_label("Find in the diagram").fill("inception5b")
+    expect(frame.locator(".found")).to_contain_text("1 of")
+    frame.focus()
+    app.page.keyboard.press("ArrowDown")
+    expect(frame.locator(".said")).not_to_be_empty()
 
 
 def test_a_click_on_a_bar_selects_its_layer(app, server) -> None:

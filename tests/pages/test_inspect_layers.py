@@ -467,6 +467,49 @@ def test_a_block_is_selected_as_its_module_and_drawn(open_app: Open) -> None:
     assert not app.exception
 
 
+def drawn(app: AppTest) -> dict[str, Any]:
+    """What the diagram's component was given."""
+    (component,) = app.get("bidi_component")
+    return json.loads(component.proto.json)
+
+
+def test_the_diagram_is_opened_to_the_depth_and_the_modules_of_the_link(open_app: Open) -> None:
+    app = open_app(model="resnet18", tab="blocks", zoom="graph", open="1", toggled="layer1")
+    assert not app.exception
+    scene = drawn(app)["scene"]
+    assert [group["key"] for group in scene["groups"]] == ["layer1"]
+    keys = [node["key"] for node in scene["nodes"]]
+    assert keys[:6] == [":input", "conv1", "bn1", "relu", "maxpool", "layer1.0"]
+    assert address(app)["toggled"] == "layer1"
+
+
+def test_the_selected_layer_is_marked_where_it_is_seen(open_app: Open) -> None:
+    for depth, layer, shown in (
+        ("1", "layer1.0.conv1", "layer1"),
+        ("3", "layer1.0.conv1", "layer1.0.conv1"),
+        ("3", "layer1.0", "layer1.0"),
+    ):
+        app = open_app(model="resnet18", tab="blocks", zoom="graph", open=depth, layer=layer)
+        assert drawn(app)["selected"] == shown
+
+
+def test_boxes_are_coloured_by_what_the_link_says(open_app: Open) -> None:
+    app = open_app(model="lenet5", tab="blocks", zoom="graph", heat="params", flow="right")
+    data = drawn(app)
+    assert data["scene"]["horizontal"]
+    assert len(set(data["heat"].values())) > 2
+    assert drawn(open_app(model="lenet5", tab="blocks", zoom="graph"))["heat"] is None
+
+
+@pytest.mark.parametrize("model", ["vit_h_14", "hrnet_w18", "resnet1202", "timm:levit_128"])
+def test_the_diagram_of_any_model_opens_at_once_at_a_size_that_can_be_surveyed(
+    open_app: Open, model: str
+) -> None:
+    app = open_app(model=model, tab="blocks", zoom="graph")
+    assert not app.exception
+    assert 5 < len(drawn(app)["scene"]["nodes"]) <= 60
+
+
 def test_a_plain_chain_is_said_to_have_no_blocks(open_app: Open) -> None:
     app = open_app(model="vgg11", tab="blocks")
     assert "plain chain" in app.info[0].value
