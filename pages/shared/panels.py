@@ -109,7 +109,7 @@ def _graph_controls(view: View, drawn: cache.Graph) -> None:
     }
     st.selectbox(
         "Colour by", HEATS, key="heat", format_func=names.__getitem__, on_change=address.touch,
-        width=190,
+        width=150,
     )  # fmt: skip
     st.segmented_control(
         "Direction", list(FLOWS), key="flow", required=True, format_func=FLOWS.__getitem__,

@@ -63,11 +63,13 @@ function build(svg, state) {
   for (const layer of [groups, edges, nodes]) layer.replaceChildren();
   state.items = [];
   state.nodes = new Map();
+  state.frames = new Map();
   state.lines = [];
   state.byKey = new Map(scene.nodes.map((node) => [node.key, node]));
   state.groups = new Map(scene.groups.map((group) => [group.key, group]));
   for (const group of scene.groups) {
     const g = make("g", { class: "group" }, groups);
+    state.frames.set(group.key, g);
     make("rect", { class: "border", x: group.x, y: group.y, width: group.w, height: group.h, rx: 8 }, g);
     state.items.push([group.x, group.y, group.x + group.w, group.y + group.h, g, true]);
     // Titles stand above the lines, with paper behind them.
@@ -143,6 +145,7 @@ function mark(svg, state) {
     g.classList.toggle("selected", key === selected);
     g.classList.toggle("at", key === state.at);
   }
+  for (const [key, g] of state.frames) g.classList.toggle("selected", key === selected);
   for (const [edge, path] of state.lines) path.classList.toggle("near", !!selected && (edge.source === selected || edge.target === selected));
   if (selected !== state.selected) {
     state.selected = selected;
