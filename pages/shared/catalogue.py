@@ -140,6 +140,9 @@ def table(view: View, entries: Sequence[Entry]) -> None:
             "At": column.TextColumn(width=72),
             "Native": column.TextColumn(width=72),
             "Top-1 %": column.NumberColumn(format="%.1f", width=60),
+            "Recipe": column.TextColumn(
+                width=118, help="The weights of torchvision 0.28.0 that the accuracy is stated for."
+            ),
             "Idea": column.TextColumn(width=330),
             "Paper": column.TextColumn(width=330),
         },
@@ -205,6 +208,9 @@ def _frame(entries: Sequence[Entry]) -> pd.DataFrame:
             "Native": ["×".join(map(str, entry.native)) for entry in entries],
             "Top-1 %": [
                 best[entry.name][0].top1 if entry.name in best else None for entry in entries
+            ],
+            "Recipe": [
+                best[entry.name][0].weights if entry.name in best else "" for entry in entries
             ],
             "Idea": [entry.problem or entry.idea for entry in entries],
             "Paper": [entry.paper for entry in entries],
