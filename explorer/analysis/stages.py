@@ -107,7 +107,8 @@ def _runs(trace: Trace) -> list[_Run]:
     before, covered = -1, False
     for index in trunk:
         op = trace.ops[index]
-        # A convolution over the whole map is a linear layer in another coat (LeNet's C5).
+        # A convolution over the whole map is a linear layer in another coat (LeNet's C5), and so
+        # is one behind a global pooling (the head of ResNet v2).
         covered |= bool(runs) and _covers_map(op)
         size = () if covered and set(sizes[index]) <= {1} else sizes[index]
         step = not runs or _is_step(runs[-1].resolution, size)
@@ -125,6 +126,9 @@ def _runs(trace: Trace) -> list[_Run]:
 
 
 def _covers_map(op: OpRecord) -> bool:
+    """Whether an op makes one pixel of the whole map, whatever its size."""
+    if op.kind in _ENDS_A_MAP and set(_output_shape(op)[2:]) == {1}:
+        return "adaptive" in op.name or op.kind == "reduction"
     if op.kind != "convolution" or set(_output_shape(op)[2:]) != {1}:
         return False
     size, kernel = op.input_tensors[0].shape[2:], op.input_tensors[1].shape[2:]
