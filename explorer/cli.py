@@ -196,6 +196,8 @@ def _model_row(spec: ModelSpec) -> tuple[str, ...]:
     # Sizes as --input takes them.
     native, smallest = ("x".join(map(str, size)) for size in (spec.input_shape[1:], spec.min_size))
     year = str(spec.year or "")
+    if not spec.new and spec.min_size == (1, 1):  # a library that does not say
+        smallest = ""
     return (spec.name, spec.title, spec.family, year, native, smallest)
 
 
@@ -207,7 +209,7 @@ def _show(arguments: argparse.Namespace) -> None:
         "Name": spec.name,
         "Family": f"{spec.family}, {spec.year}" if spec.year else spec.family,
         "Paper" if spec.new else "Source": spec.paper,
-        "Input": f"{native}, at least {smallest}",
+        "Input": f"{native}, at least {smallest}" if smallest else native,
         "Idea": spec.idea,
         "New": "\n".join(f"- {sentence}" for sentence in spec.new),
         "Departs": spec.departs or ("nowhere that we know of" if spec.new else ""),

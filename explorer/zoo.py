@@ -11,11 +11,12 @@ ever downloaded.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import importlib.metadata
 import importlib.util
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType, ModuleType
@@ -76,6 +77,10 @@ def get_spec(name: str) -> ModelSpec:
     """
     source = source_of(name)
     if source == "layerwise":
+        if ":" in name:  # a source that there is not, and perhaps another was meant
+            prefix, _, rest = name.partition(":")
+            near = difflib.get_close_matches(prefix, SOURCES[1:], n=1)
+            raise UnknownModelError(name, [f"{each}:{rest}" for each in near] or SOURCES)
         return _registry.get_spec(name)
     if name not in _names(source):
         raise UnknownModelError(name, _names(source))
@@ -96,6 +101,27 @@ def build_model(name: str, **options: OptionValue) -> nn.Module:
     spec = get_spec(name)
     check_options(spec, options)
     return spec.build(**options).eval()
+
+
+def options_for(
+    spec: ModelSpec,
+    input_shape: tuple[int, ...] | Sequence[tuple[int, ...]] | None,
+    options: Mapping[str, Any],
+) -> tuple[dict[str, Any], bool]:
+    """Check options; a model that is made for one image size is made for the input's.
+
+    Returns:
+        The options to build with, and whether `image_size` follows the input.
+
+    Raises:
+        OptionError: no such option, or an illegal value.
+    """
+    check_options(spec, options)
+    size = tuple(input_shape[-2:]) if input_shape and len(input_shape) == 4 else ()
+    if "image_size" not in spec.options or options.get("image_size", size) != size:
+        return dict(options), False
+    check_options(spec, {"image_size": size})
+    return {**options, "image_size": size}, True
 
 
 class SourceFile(NamedTuple):
@@ -145,7 +171,7 @@ def _names(source: str) -> tuple[str, ...]:
 def _torchvision() -> ModuleType:
     try:
         return import_torchvision()
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:
         raise UnknownModelError("torchvision", (), what="source of models", install=True) from error
 
 
@@ -153,7 +179,7 @@ def _timm() -> ModuleType:
     try:
         import_torchvision()  # timm imports it, which fails where its operators do not load
         return importlib.import_module("timm")
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:
         raise UnknownModelError("timm", (), what="source of models", install=True) from error
 
 
@@ -323,7 +349,7 @@ def _build_timm(
         return create(plain, pretrained=False, **given)  # type: ignore[no-any-return]
     except InputSizeError:
         raise
-    except (AssertionError, RuntimeError, TypeError, ValueError, ZeroDivisionError) as error:
+    except (AssertionError, TypeError, ValueError, ZeroDivisionError) as error:
         if "img_size" in given:
             size = given["img_size"]
             raise InputSizeError(

@@ -72,6 +72,17 @@ def test_an_unknown_name_suggests_the_nearest_of_its_source(name: str, nearest: 
     assert nearest in caught.value.nearest
 
 
+def test_a_misspelt_source_suggests_the_one_that_was_meant() -> None:
+    with pytest.raises(UnknownModelError, match="did you mean torchvision:resnet50"):
+        get_spec("torchvison:resnet50")
+
+
+def test_a_constructor_that_needs_values_is_built_with_options_too() -> None:
+    name = "timm:vit_small_patch16_rope_mixed_224"
+    trace = trace_model(name, (1, 3, 224, 224), options={"num_classes": 10})
+    assert trace.output_shape == (1, 10)
+
+
 def test_an_unknown_source_is_a_sentence() -> None:
     with pytest.raises(UnknownModelError, match=r"no source of models called 'timmm'.*timm"):
         list_models(source="timmm")

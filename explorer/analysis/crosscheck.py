@@ -30,6 +30,7 @@ from explorer.latency.measure import forward_bytes
 from explorer.models._registry import OptionValue
 from explorer.trace import trace_model
 from explorer.trace.records import CallRecord, OpRecord, Trace
+from explorer.zoo import get_spec, options_for
 
 Shape = tuple[int, ...]
 
@@ -158,6 +159,7 @@ def cross_check(
         ExplorerError: the model cannot be built or traced.
     """
     trace = trace_model(name, input_shape, options=options)
+    options, _ = options_for(get_spec(name), input_shape, options)
     request: dict[str, Any] = {"model": name, "options": dict(options), "factory": None}
     return _compare(trace, tuple(options.items()), request, timeout)
 

@@ -27,7 +27,7 @@ from explorer.latency.weights import quick_build
 from explorer.models._registry import OptionValue
 from explorer.trace import trace_model
 from explorer.trace.records import Trace
-from explorer.zoo import build_model
+from explorer.zoo import build_model, get_spec, options_for
 
 Shape = tuple[int, ...]
 
@@ -92,6 +92,8 @@ def measure_latency(
     _check_input_fits(shapes, where, number_type)
     # Before the queue: who asks for the impossible need not wait to hear it.
     trace = trace_model(model, input_shape, options=options)
+    if isinstance(model, str):
+        options, _ = options_for(get_spec(model), input_shape, options or {})
     stopwatch = stopwatch_for(where)
     with queue_of(where).turn(report, check_cancelled):
         report(Progress("preparing"))

@@ -15,13 +15,13 @@ from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from explorer.errors import ExplorerError, InputSizeError, TraceError
-from explorer.models._registry import ModelSpec, check_options
+from explorer.models._registry import ModelSpec
 from explorer.trace.build import Twin, build_on_meta
 from explorer.trace.diagnose import explain
 from explorer.trace.live import tensors_in
 from explorer.trace.recorder import Recorder
 from explorer.trace.records import Trace
-from explorer.zoo import get_spec
+from explorer.zoo import get_spec, options_for
 
 Shape = tuple[int, ...]
 Mode = Literal["eval", "train"]
@@ -73,8 +73,8 @@ def trace_model(
     if isinstance(model, str):
         name = model
         spec = get_spec(name)
-        chosen, follows = _options(spec, input_shape, options or {})
-        model = build_on_meta(spec.build, **chosen)
+        chosen, follows = options_for(spec, input_shape, options or {})
+        model = _built(spec, chosen)
         if follows:
             rebuild = partial(_for_size, spec, chosen)
         hints = [(spec.min_size), cast(tuple[int, int], spec.input_shape[-2:])]
@@ -106,25 +106,18 @@ def trace_model(
         recorder.release()
 
 
-def _options(
-    spec: ModelSpec, input_shape: Shape | Sequence[Shape] | None, options: Mapping[str, Any]
-) -> tuple[dict[str, Any], bool]:
-    """Check the options; a model made for one image size is made for the input's.
-
-    Returns:
-        The options, and whether `image_size` follows the input.
-    """
-    check_options(spec, options)
-    size = tuple(input_shape[-2:]) if input_shape and len(input_shape) == 4 else ()
-    if "image_size" not in spec.options or options.get("image_size", size) != size:
-        return dict(options), False
-    check_options(spec, {"image_size": size})
-    return {**options, "image_size": size}, True
+def _built(spec: ModelSpec, options: Mapping[str, Any]) -> nn.Module:
+    """Build a registered model on meta."""
+    try:
+        return build_on_meta(spec.build, **options)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise TraceError(f"{spec.name} cannot be built like this: {reason}.") from error
 
 
 def _for_size(spec: ModelSpec, options: Mapping[str, Any], shape: Shape) -> nn.Module:
     """Build the model for another input."""
-    return build_on_meta(spec.build, **{**options, "image_size": shape[-2:]})
+    return _built(spec, {**options, "image_size": shape[-2:]})
 
 
 def _shapes(input_shape: Shape | Sequence[Shape] | None) -> list[Shape]:

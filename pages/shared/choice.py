@@ -147,6 +147,8 @@ def _read_model(query: Mapping[str, str], problems: list[str]) -> str:
         return DEFAULT_MODEL
     except UnknownModelError as error:
         hint = f"; did you mean {' or '.join(error.nearest)}?" if error.nearest else "."
+        if error.name != name:  # the whole library is missing, as the error says
+            hint = f": {error}"
         problems.append(
             f"There is no model called {name!r}{hint} Showing {get_spec(DEFAULT_MODEL).title} "
             "instead."

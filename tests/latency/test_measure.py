@@ -497,3 +497,10 @@ def nothing_is_left_changed() -> Iterator[None]:
     assert gc.isenabled()
     assert torch.get_num_threads() == threads
     assert not torch.is_inference_mode_enabled()
+
+
+def test_a_model_of_one_size_is_measured_at_the_input_s() -> None:
+    record = measure_latency(
+        "deit_tiny_patch16_224", (1, 3, 32, 64), options={"depth": 1}, runs=2, warmup=1
+    )
+    assert record.runs == 2
