@@ -126,14 +126,15 @@ def _model_label(name: str) -> str:
 
 
 def _change_source() -> None:
-    """Show the same architecture as the other source has it, or that source's first."""
+    """Show the same architecture as the other source has it; where it has none, ResNet-50."""
     address.touch()
     source = st.session_state["source"]
     shown: Choice = st.session_state[_SHOWN]
     plain = shown.model.rpartition(":")[2]
     names = image_models(source)
-    wanted = plain if source == "layerwise" else f"{source}:{plain}"
-    st.session_state["model"] = wanted if wanted in names else names[0]
+    prefix = "" if source == "layerwise" else f"{source}:"
+    wanted = (f"{prefix}{plain}", f"{prefix}{DEFAULT_MODEL}")
+    st.session_state["model"] = next((name for name in wanted if name in names), names[0])
     _change_model()
 
 

@@ -594,6 +594,29 @@ def test_the_source_tab_says_what_was_new_and_where_the_code_departs(open_app: O
     assert "sits on its 3x3 convolution" in texts
 
 
+@pytest.mark.parametrize(
+    ("model", "source", "shown"),
+    [
+        ("densenet121", "torchvision", "torchvision:densenet121"),
+        ("timm:densenet121", "layerwise", "densenet121"),
+        ("osnet_x1_0", "timm", "timm:resnet50"),
+    ],
+)
+def test_another_source_shows_the_same_architecture_or_resnet_50(
+    open_app: Open, model: str, source: str, shown: str
+) -> None:
+    app = open_app(model=model)
+    app.button_group(key="source").set_value(source).run()
+    assert not app.exception
+    assert address(app)["model"] == shown
+
+
+def test_a_video_model_is_left_to_the_library(open_app: Open) -> None:
+    app = open_app(model="torchvision:r3d_18")
+    assert "takes video" in sentences(app)[0]
+    assert app.title[0].value == "ResNet-50 (v1.5)"
+
+
 def test_a_transformer_follows_the_size_of_the_page(open_app: Open) -> None:
     app = open_app(model="vit_b_16", input="3x256x128")
     trace = trace_model("vit_b_16", (1, 3, 256, 128))
