@@ -53,7 +53,7 @@ class Block(NamedTuple):
     merges: tuple[int, ...]
     """The ops that join: one, or a chain of sums, or each concatenation of a dense block."""
     after: tuple[int, ...]
-    """Normalisation and activation that alone read the join, as in relu(F(x) + x)."""
+    """Normalization and activation that alone read the join, as in relu(F(x) + x)."""
     parent: int
     """Index in `find_blocks` of the smallest block around this one, -1 if there is none."""
     signature: str

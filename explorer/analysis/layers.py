@@ -266,7 +266,7 @@ def _kind(ops: Sequence[OpRecord], main: OpRecord | None, module_class: str) -> 
     if "softmax" in kinds and kinds.count("matmul") > 1:
         return "attention"
     if main and not main.macs and "Norm" in module_class:
-        # Local response normalisation is a pooling of squares and a quotient.
+        # Local response normalization is a pooling of squares and a quotient.
         return "normalization"
     return main.kind if main else "bookkeeping"
 

@@ -153,7 +153,7 @@ def reid_counts(trace: Trace) -> ReidCounts:
 
     The table's counter was thop 0.0.31. It adds up what it has a rule for, module by module:
     convolutions with their bias, linear layers, two operations for each element of a batch
-    normalisation, and the additions and divisions of average pooling. It sees no products inside
+    normalization, and the additions and divisions of average pooling. It sees no products inside
     attention, no LayerNorm, and no parameter that a module without children does not hold.
     """
     classes = trace.output_shape[-1]

@@ -305,7 +305,7 @@ def line_of(trace: Trace, items: Sequence[Item], shape: Shape) -> Line:
     end = shape
     ops = [trace.ops[item.op] for item in items if isinstance(item, Step)]
     visible = [op for op in ops if not is_hidden(op)]
-    # Normalisation before its convolution belongs to it, in a pre-activation block.
+    # Normalization before its convolution belongs to it, in a pre-activation block.
     strips_lead = bool(visible) and is_strip(visible[0])
 
     def close() -> None:

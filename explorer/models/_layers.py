@@ -32,7 +32,7 @@ class ZeroPadShortcut(nn.Module):
 
 
 def local_response_norm() -> nn.LocalResponseNorm:
-    """Return AlexNet's normalisation across channels (its section 3.3).
+    """Return AlexNet's normalization across channels (its section 3.3).
 
     The paper divides by (2 + 1e-4 * sum of 5 squares) ** 0.75; PyTorch takes the mean of the
     squares where the paper takes their sum, hence 5e-4.
@@ -53,7 +53,7 @@ class BasicConv2d(nn.Sequential):
         stride: pixels from one window to the next.
         padding: "same": half a window on each side; "valid": none.
         bias: the convolution has one.
-        batch_norm: there is a batch normalisation.
+        batch_norm: there is a batch normalization.
 
     Shape: (N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride)
     """
@@ -100,7 +100,7 @@ def make_divisible(width: float, divisor: int = 8) -> int:
 
 
 class ConvNormActivation(nn.Sequential):
-    """Convolution without bias, normalisation, activation; padded to keep the resolution.
+    """Convolution without bias, normalization, activation; padded to keep the resolution.
 
     Args:
         in_channels: channels read.
@@ -108,7 +108,7 @@ class ConvNormActivation(nn.Sequential):
         kernel_size: size of the square kernel.
         stride: stride of the convolution.
         groups: groups of the convolution.
-        norm: makes the normalisation from its channels.
+        norm: makes the normalization from its channels.
         activation: class of the activation; None leaves it out (a linear projection).
 
     Shape: (N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride)

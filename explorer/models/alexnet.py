@@ -6,7 +6,7 @@ from the paper in one place: the input is 227x227, for the 224x224 it states doe
 55x55 maps it draws.
 
 One weird trick for parallelizing convolutional neural networks, Krizhevsky 2014,
-arXiv:1404.5997 (`alexnet`): the narrower one-tower net without response normalisation. Departs
+arXiv:1404.5997 (`alexnet`): the narrower one-tower net without response normalization. Departs
 from it as torchvision does: an adaptive pooling before the classifier admits other input sizes.
 """
 
@@ -64,7 +64,7 @@ class AlexNet(nn.Module):
 
 
 class AlexNet2012(nn.Module):
-    """The same recipe at full width, with response normalisation before the first two pools.
+    """The same recipe at full width, with response normalization before the first two pools.
 
     With `groups=2` the second, fourth and fifth convolution see only their own tower's half of
     the maps, as on the paper's two GPUs; the third sees all.
@@ -134,7 +134,7 @@ krizhevsky_2014 = register_model(
     "batch and its linear layers by channels.",
     new=(
         "Convolutional layers divide the batch among GPUs, linear layers divide their weights.",
-        "The network becomes one tower of 64 to 384 channels without response normalisation.",
+        "The network becomes one tower of 64 to 384 channels without response normalization.",
         "It is the AlexNet that most libraries have today.",
     ),
     departs="An adaptive average pooling before the classifier admits other input sizes, as in "

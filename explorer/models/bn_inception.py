@@ -1,4 +1,4 @@
-"""BN-Inception (Inception v2): every batch is normalised, so that training may be much faster.
+"""BN-Inception (Inception v2): every batch is normalized, so that training may be much faster.
 
 Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate Shift,
 Ioffe, Szegedy, ICML 2015, arXiv:1502.03167. Its Figure 5 contradicts itself: the branches of
@@ -155,9 +155,9 @@ ioffe_2015 = partial(
         venue="ICML 2015",
         arxiv="1502.03167",
     ),
-    idea="Every batch is normalised inside the network, so that it trains with much larger steps.",
+    idea="Every batch is normalized inside the network, so that it trains with much larger steps.",
     new=(
-        "Each channel is normalised by the mean and variance of the batch, then scaled and shifted "
+        "Each channel is normalized by the mean and variance of the batch, then scaled and shifted "
         "by two learnt numbers.",
         "The network reaches the accuracy of its predecessor in a fourteenth of the steps.",
         "Two 3x3 convolutions replace the 5x5 of the inception module.",

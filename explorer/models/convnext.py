@@ -19,13 +19,13 @@ Widths = Annotated[tuple[int, ...], Bounds(8, 4096)]
 
 
 class LayerNorm2d(nn.LayerNorm):
-    """Normalise each pixel over its channels.
+    """Normalize each pixel over its channels.
 
     Shape: (N, C, H, W) -> (N, C, H, W)
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return x normalised, the channels moved last and back."""
+        """Return x normalized, the channels moved last and back."""
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
@@ -129,7 +129,7 @@ liu_2022 = register_model(
     new=(
         "Depthwise 7x7 convolutions do what windows of attention do.",
         "Blocks are wide inside and narrow outside, with one activation (GELU) and one "
-        "normalisation (LayerNorm) each.",
+        "normalization (LayerNorm) each.",
         "Resolution changes in layers of its own, and the image enters in patches of 4x4.",
     ),
     min_size=(32, 32),

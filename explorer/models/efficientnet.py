@@ -8,7 +8,7 @@ EfficientNetV2: Smaller Models and Faster Training, Tan, Le, ICML 2021, arXiv:21
 search, whose early blocks fuse expansion and depthwise convolution into one 3x3.
 
 Departs from the authors' code as torchvision does: strided convolutions pad both sides alike, and
-the normalisations of B0 to B4 have PyTorch's epsilon of 1e-5, not 1e-3. V2's M and L, which the
+the normalizations of B0 to B4 have PyTorch's epsilon of 1e-5, not 1e-3. V2's M and L, which the
 second paper gives only by their size, are those of that code.
 """
 
@@ -162,7 +162,7 @@ class EfficientNet(nn.Module):
         stages: the stages as they are built, already scaled.
         stem_width: output channels of the first 3x3.
         last_width: output channels of the last 1x1.
-        epsilon: of the batch normalisations.
+        epsilon: of the batch normalizations.
         dropout: rate before the classifier.
         stochastic_depth: rate of the last block; earlier blocks have their share of it.
         num_classes: classes to tell apart.
@@ -264,7 +264,7 @@ tan_2019 = partial(
         "B7 reached the best ImageNet accuracy of its time with 8.4 times fewer weights than its "
         "rival.",
     ),
-    departs="Strided convolutions pad both sides alike, and the normalisations of B0 to B4 have an "
+    departs="Strided convolutions pad both sides alike, and the normalizations of B0 to B4 have an "
     "epsilon of 1e-5 instead of 1e-3, as in torchvision.",
 )
 tan_2021 = partial(

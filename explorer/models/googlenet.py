@@ -7,7 +7,7 @@ split into depth and 1x1; and the average before the classifier is over the whol
 admits sizes other than 224x224.
 
 The net that most people run (`googlenet`, as in torchvision) is the later one with batch
-normalisation instead of response normalisation, and 3x3 where the paper has 5x5.
+normalization instead of response normalization, and 3x3 where the paper has 5x5.
 """
 
 from __future__ import annotations
@@ -179,9 +179,9 @@ def googlenet(
     aux_logits: bool = False,
     dropout: Dropout = 0.2,
 ) -> GoogLeNet:
-    """GoogLeNet (batch normalisation, 3×3).
+    """GoogLeNet (batch normalization, 3×3).
 
-    Batch normalisation instead of response normalisation, and 3x3 convolutions where the paper has
+    Batch normalization instead of response normalization, and 3x3 convolutions where the paper has
     5x5, as in torchvision.
     """
     return GoogLeNet(num_classes, in_channels, aux_logits, dropout, paper=False)
@@ -194,7 +194,7 @@ def googlenet_paper(
     aux_logits: bool = False,
     dropout: Dropout = 0.4,
 ) -> GoogLeNet:
-    """GoogLeNet (the paper's 5×5, no batch normalisation).
+    """GoogLeNet (the paper's 5×5, no batch normalization).
 
     The first convolution is the 7x7 of Figure 3, not the one split into depth and 1x1 of Table 1,
     and the last average is over the whole map, which admits sizes other than 224x224.

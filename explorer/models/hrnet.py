@@ -73,7 +73,7 @@ class Bottleneck(nn.Module):
 
 
 def _down(in_channels: int, out_channels: int, *, bias: bool = False) -> list[nn.Module]:
-    """Return a 3x3 that halves the resolution, and its normalisation."""
+    """Return a 3x3 that halves the resolution, and its normalization."""
     conv = nn.Conv2d(in_channels, out_channels, kernel_size=3, stride=2, padding=1, bias=bias)
     return [conv, nn.BatchNorm2d(out_channels)]
 

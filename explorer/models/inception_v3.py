@@ -238,7 +238,7 @@ class Inception3(nn.Module):
         "A 7x7 becomes a 1x7 followed by a 7x1, at less than a third of the cost.",
         "Convolution and pooling halve the map side by side, so that no bottleneck loses "
         "information.",
-        "Label smoothing, and a batch-normalised auxiliary head, regularise training.",
+        "Label smoothing, and a batch-normalized auxiliary head, regularise training.",
     ),
     departs="As in the authors' code and torchvision, a 1x1, a 3x3 and a pooling stand for the "
     "fifth to seventh layer of Table 1, the modules on the first grid have a 5x5 where Figure 5 "

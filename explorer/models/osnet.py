@@ -43,7 +43,7 @@ class ConvLayer(nn.Module):
         self.relu = None if linear else nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the normalised convolution, activated unless linear."""
+        """Return the normalized convolution, activated unless linear."""
         x = self.bn(self.conv(x))
         return x if self.relu is None else self.relu(x)
 

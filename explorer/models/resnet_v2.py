@@ -1,4 +1,4 @@
-"""ResNet v2: normalise and activate first, so that the shortcut carries x through untouched.
+"""ResNet v2: normalize and activate first, so that the shortcut carries x through untouched.
 
 Identity Mappings in Deep Residual Networks, He, Zhang, Ren, Sun, ECCV 2016, arXiv:1603.05027.
 Departs from the paper in one place: the stride of an ImageNet bottleneck sits on its 3x3
@@ -200,10 +200,10 @@ he_2016 = partial(
         venue="ECCV 2016",
         arxiv="1603.05027",
     ),
-    idea="Normalisation and activation come before each convolution, and nothing stands on the "
+    idea="Normalization and activation come before each convolution, and nothing stands on the "
     "shortcut, so that a signal reaches any block from any other unchanged.",
     new=(
-        "Batch normalisation and ReLU move in front of the convolutions, which makes them the "
+        "Batch normalization and ReLU move in front of the convolutions, which makes them the "
         "pre-activation of the weights behind them.",
         "No activation follows the addition: the shortcut is the identity from end to end, "
         "forwards and backwards.",

@@ -2,7 +2,7 @@
 
 Aggregated Residual Transformations for Deep Neural Networks, Xie, Girshick, Dollár, Tu, He,
 CVPR 2017, arXiv:1611.05431, section 5.3. Departs from the paper as its authors' released code
-does: normalisation and ReLU follow each convolution, where the paper's CIFAR runs put them first.
+does: normalization and ReLU follow each convolution, where the paper's CIFAR runs put them first.
 The option `se` is that of Squeeze-and-Excitation Networks, arXiv:1709.01507.
 """
 
@@ -120,7 +120,7 @@ xie_2016 = register_model(
         "Eight or sixteen paths of 64 channels each read the same reduced maps.",
         "More paths beat a wider ResNet of as many weights.",
     ),
-    departs="Normalisation and ReLU follow each convolution, as in the authors' released code.",
+    departs="Normalization and ReLU follow each convolution, as in the authors' released code.",
     input_shape=(1, 3, 32, 32),
 )
 

@@ -2,7 +2,7 @@
 
 Very Deep Convolutional Networks for Large-Scale Image Recognition, Simonyan, Zisserman, ICLR
 2015, arXiv:1409.1556. Departs from the paper as torchvision does: an adaptive pooling before
-the classifier admits any input from 32x32, and the `_bn` variants put batch normalisation,
+the classifier admits any input from 32x32, and the `_bn` variants put batch normalization,
 which came later, after every convolution.
 """
 
@@ -41,8 +41,8 @@ def _features(
     Args:
         depths: convolutions in each of the five stages.
         in_channels: channels of the image.
-        batch_norm: a batch normalisation after every convolution.
-        response_norm: AlexNet's normalisation after the first convolution (column A-LRN).
+        batch_norm: a batch normalization after every convolution.
+        response_norm: AlexNet's normalization after the first convolution (column A-LRN).
         one_by_one: the third convolution of a stage is 1x1 (column C).
 
     Shape: (N, in_channels, H, W) -> (N, 512, H / 32, W / 32)
@@ -127,7 +127,7 @@ def vgg11_lrn(
     depths: Depths = COLUMNS["A"],
     dropout: Dropout = 0.5,
 ) -> VGG:
-    """VGG-11 with response normalisation (A-LRN)."""
+    """VGG-11 with response normalization (A-LRN)."""
     return VGG(_features(depths, in_channels, response_norm=True), num_classes, dropout)
 
 
@@ -138,7 +138,7 @@ def vgg11_bn(
     depths: Depths = COLUMNS["A"],
     dropout: Dropout = 0.5,
 ) -> VGG:
-    """VGG-11 with batch normalisation."""
+    """VGG-11 with batch normalization."""
     return VGG(_features(depths, in_channels, batch_norm=True), num_classes, dropout)
 
 
@@ -160,7 +160,7 @@ def vgg13_bn(
     depths: Depths = COLUMNS["B"],
     dropout: Dropout = 0.5,
 ) -> VGG:
-    """VGG-13 with batch normalisation."""
+    """VGG-13 with batch normalization."""
     return VGG(_features(depths, in_channels, batch_norm=True), num_classes, dropout)
 
 
@@ -182,7 +182,7 @@ def vgg16_c_bn(
     depths: Depths = COLUMNS["C"],
     dropout: Dropout = 0.5,
 ) -> VGG:
-    """VGG-16 with 1x1 convolutions (C) and batch normalisation."""
+    """VGG-16 with 1x1 convolutions (C) and batch normalization."""
     return VGG(
         _features(depths, in_channels, one_by_one=True, batch_norm=True), num_classes, dropout
     )
@@ -206,7 +206,7 @@ def vgg16_bn(
     depths: Depths = COLUMNS["D"],
     dropout: Dropout = 0.5,
 ) -> VGG:
-    """VGG-16 with batch normalisation."""
+    """VGG-16 with batch normalization."""
     return VGG(_features(depths, in_channels, batch_norm=True), num_classes, dropout)
 
 
@@ -228,5 +228,5 @@ def vgg19_bn(
     depths: Depths = COLUMNS["E"],
     dropout: Dropout = 0.5,
 ) -> VGG:
-    """VGG-19 with batch normalisation."""
+    """VGG-19 with batch normalization."""
     return VGG(_features(depths, in_channels, batch_norm=True), num_classes, dropout)

@@ -1,7 +1,7 @@
 """Wide ResNet for CIFAR: fewer layers, many times the channels.
 
 Wide Residual Networks, Zagoruyko, Komodakis, BMVC 2016, arXiv:1605.07146. WRN-d-k has
-d = 6n + 4 layers and k times the width of a CIFAR ResNet; its blocks normalise and activate
+d = 6n + 4 layers and k times the width of a CIFAR ResNet; its blocks normalize and activate
 before each convolution, not after. Departs from the paper in nothing; the option `se` is that of
 Squeeze-and-Excitation Networks, arXiv:1709.01507. (`wide_resnet50_2`, the
 ImageNet model, is a ResNet bottleneck and stands with the ResNets.)

@@ -2,7 +2,7 @@
 
 Visualizing and Understanding Convolutional Networks, Zeiler, Fergus, ECCV 2014, arXiv:1311.2901.
 Figure 3 states the layers but not how they are padded: one pixel round the image, and pooling
-that counts a last, incomplete window, give the maps it draws. The contrast normalisation is
+that counts a last, incomplete window, give the maps it draws. The contrast normalization is
 AlexNet's; the paper names no constants.
 """
 
@@ -85,7 +85,7 @@ class ZFNet(nn.Module):
         "A 7x7 window with stride 2 for the 11x11 with stride 4 mends them and lowers the error.",
     ),
     departs="The padding, which the paper does not state, is chosen so that the maps have the "
-    "drawn sizes; the normalisation's constants are AlexNet's.",
+    "drawn sizes; the normalization's constants are AlexNet's.",
     min_size=(207, 207),
 )
 def zfnet(

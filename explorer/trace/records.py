@@ -70,7 +70,7 @@ class OpRecord(NamedTuple):
     bias_ops: int
     """Additions of a bias."""
     elementwise_ops: int
-    """Arithmetic that is neither: normalisation, activation, pooling, addition, scaling."""
+    """Arithmetic that is neither: normalization, activation, pooling, addition, scaling."""
     bytes_read: int
     """Bytes of all tensors read (activations and parameters); 0 for a view."""
     bytes_written: int

@@ -153,7 +153,7 @@ def reidentification() -> None:
     text.caption(
         "A published comparison of person re-identification on Market-1501: images of 256 × 128, "
         "classifier removed. Its multiply-adds were counted with an old counter (thop 0.0.31): "
-        "bias of convolutions, two operations for each element of a batch normalisation and "
+        "bias of convolutions, two operations for each element of a batch normalization and "
         "average pooling count, LayerNorm and the products inside attention do not. The column "
         "“By the old counter” applies these rules to the model here; what is left over after that "
         "is no convention."

@@ -127,7 +127,7 @@ def test_a_module_with_several_ops_is_one_row():
     assert attention.label == "MultiheadAttention"
     assert attention.params == 6 * 18 + 18 + 6 * 6 + 6
     assert row(corners(), "lstm").kind == "recurrent"
-    # Made of squares, pooling and a quotient, it is a normalisation all the same.
+    # Made of squares, pooling and a quotient, it is a normalization all the same.
     assert row(corners(), "lrn").kind == "normalization"
     assert row(corners(), "lrn").kernel is None
 

@@ -45,11 +45,11 @@ def test_the_classifier_and_nothing_else_is_left_out_by_hand() -> None:
     counts = reid_counts(trace)
     assert counts.params == trace.params - (2048 * 1000 + 1000)
     assert counts.macs == trace.macs - 2048 * 1000
-    # Every convolution is followed by a batch normalisation of the same size: 2 per element; then
+    # Every convolution is followed by a batch normalization of the same size: 2 per element; then
     # the mean of 8x4 pixels for 2,048 channels: 32 additions and a division each.
-    normalised = sum(2 * op.outputs[0].shape[1] * op.outputs[0].shape[2] * op.outputs[0].shape[3]
+    normalized = sum(2 * op.outputs[0].shape[1] * op.outputs[0].shape[2] * op.outputs[0].shape[3]
                      for op in trace.ops if op.name == "batch_norm")  # fmt: skip
-    assert counts.old_macs == counts.macs + normalised + 33 * 2048
+    assert counts.old_macs == counts.macs + normalized + 33 * 2048
 
 
 def test_a_distilled_model_loses_both_its_heads() -> None:

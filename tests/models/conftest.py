@@ -34,7 +34,7 @@ def with_random_weights() -> Callable[[nn.Module], nn.Module]:
                     tensor.uniform_(-bound, bound, generator=generator)
                 elif name.endswith(("bias", "running_mean")):
                     tensor.uniform_(-0.1, 0.1, generator=generator)
-                else:  # a normalisation's weight or running_var
+                else:  # a normalization's weight or running_var
                     tensor.uniform_(0.8, 1.2, generator=generator)
         return model.eval()
 

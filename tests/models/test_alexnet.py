@@ -43,7 +43,7 @@ def test_grouped_convolutions_are_the_paper_s_two_towers(
         return [tower(conv, maps, 0), tower(conv, maps, 1)]
 
     def halves(maps: list[Tensor]) -> list[Tensor]:
-        """Normalise across both towers, as Figure 2 counts the maps, and pool."""
+        """Normalize across both towers, as Figure 2 counts the maps, and pool."""
         return list(F.max_pool2d(_paper_s_normalization(torch.cat(maps, 1)), 3, 2).chunk(2, 1))
 
     with torch.inference_mode():

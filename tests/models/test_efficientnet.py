@@ -18,7 +18,7 @@ HEAVY = {*NAMES[3:], *V2_NAMES}
 
 
 def _seeing(model: nn.Module) -> nn.Module:
-    """Let the normalisations' statistics be those of images, so that the images stay visible.
+    """Let the normalizations' statistics be those of images, so that the images stay visible.
 
     Sixteen swishes in a row, each half as steep as a ReLU, would leave nothing but biases.
     """

@@ -152,7 +152,7 @@ def test_table_1_counts_the_first_convolution_as_one_split_into_depth_and_1x1() 
     [
         # 128 * 512 + 2 * 128, 128 * 528 + 2 * 128, and twice 1024 * (2048 + 1) + 1000 * (1024 + 1)
         ("googlenet", 65_792 + 67_840 + 2 * 3_123_176),
-        # A bias where there is a normalisation above
+        # A bias where there is a normalization above
         ("googlenet_paper", 65_664 + 67_712 + 2 * 3_123_176),
     ],
 )

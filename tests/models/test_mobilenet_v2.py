@@ -56,7 +56,7 @@ def test_a_block_has_the_parameters_of_table_1() -> None:
     with torch.device("meta"):
         block = InvertedResidual(24, 32, stride=2, expansion=6)
 
-    # 24*144 expand, 9*144 depthwise, 144*32 project; two per channel in each normalisation
+    # 24*144 expand, 9*144 depthwise, 144*32 project; two per channel in each normalization
     assert sum(p.numel() for p in block.parameters()) == 3_456 + 1_296 + 4_608 + 2 * 320
 
 

@@ -43,7 +43,7 @@ def test_option_b_projects_where_the_shape_changes_and_option_c_everywhere() -> 
         f"layer{stage}.0.downsample.0" for stage in (2, 3, 4)
     ]
     assert len(_projections("resnet34", shortcut="C")) == 3 + 4 + 6 + 3
-    # Each projection is a 1x1 convolution and its normalisation's two vectors.
+    # Each projection is a 1x1 convolution and its normalization's two vectors.
     projected = sum(i * o + 2 * o for i, o in ((64, 128), (128, 256), (256, 512)))
     assert _params("resnet34") - _params("plain34") == projected
 

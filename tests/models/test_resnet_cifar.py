@@ -75,6 +75,6 @@ def test_option_b_adds_two_projections() -> None:
         a, b = build_model("resnet20"), build_model("resnet20", shortcut="B")
     count = [sum(p.numel() for p in model.parameters()) for model in (a, b)]
 
-    # 1x1 convolutions 16 -> 32 and 32 -> 64, each with a normalisation
+    # 1x1 convolutions 16 -> 32 and 32 -> 64, each with a normalization
     assert count[1] - count[0] == (16 * 32 + 2 * 32) + (32 * 64 + 2 * 64)
     assert b(torch.empty(1, 3, 32, 32, device="meta")).shape == (1, 10)

@@ -24,7 +24,7 @@ def test_column_c_ends_its_last_three_stages_with_a_1x1() -> None:
     assert _kernel_sizes("vgg16_c") == [3, 3, 3, 3, 3, 3, 1, 3, 3, 1, 3, 3, 1]
 
 
-def test_column_a_lrn_normalises_once_after_the_first_convolution() -> None:
+def test_column_a_lrn_normalizes_once_after_the_first_convolution() -> None:
     with torch.device("meta"):
         kinds = [type(module).__name__ for module in build_model("vgg11_lrn").features]
 
