@@ -10,14 +10,14 @@ from explorer.diagram.svg import Sheet
 
 
 def graph_svg(
-    scene: Scene, *, dark: bool = False, heat: Mapping[str, float] | None = None, title: bool = True
+    scene: Scene, *, dark: bool = False, heat: Mapping[str, str] | None = None, title: bool = True
 ) -> str:
     """Draw a scene.
 
     Args:
         scene: what to draw.
         dark: draw for a dark page.
-        heat: key of a node -> 0 to 1; fills the boxes by a quantity instead of their kind.
+        heat: key of a node -> colour to fill it with, see `interactive.heat`.
         title: write title and caption above and below.
     """
     sheet = Sheet(dark=dark)
@@ -46,7 +46,7 @@ def _draw_edge(sheet: Sheet, edge: Edge, horizontal: bool) -> None:
     sheet.curve(*edge.points, arrow=True, width=width, kind=kind, sideways=horizontal)
 
 
-def _draw_node(sheet: Sheet, node: Node, heat: Mapping[str, float] | None) -> None:
+def _draw_node(sheet: Sheet, node: Node, heat: Mapping[str, str] | None) -> None:
     middle_x, middle_y = node.x + node.width / 2, node.y + node.height / 2
     if node.shape == "round":
         sheet.circle(middle_x, middle_y, node.width / 2 - 1, node.kind, key=node.key)
@@ -58,7 +58,7 @@ def _draw_node(sheet: Sheet, node: Node, heat: Mapping[str, float] | None) -> No
         node.x, node.y, node.width, node.height, node.kind,
         round_=node.height / 2 if node.shape == "pill" else 6,
         strong=bool(node.detail) or node.opens, key=node.key,
-        amount=None if heat is None else heat.get(node.key, 0.0),
+        fill=heat.get(node.key, sheet.paper) if heat else "",
     )  # fmt: skip
     if node.detail:
         sheet.text(middle_x, middle_y - 8, node.title, TITLE_SIZE)

@@ -61,15 +61,14 @@ class Sheet:
     def box(
         self, x: float, y: float, width: float, height: float, kind: str, *, round_: float = 6,
         strong: bool = True, ops: tuple[int, ...] = (), key: str | None = None,
-        amount: float | None = None,
+        fill: str = "",
     ) -> None:  # fmt: skip
         """A rectangle in the colours of a kind; `ops` or `key` marks it for selection.
 
-        `amount`, 0 to 1, says how much of the colour the rectangle gets.
+        `fill` is a colour instead of the kind's.
         """
-        color = self.color(kind)
-        share = 0.2 if strong else 0.1
-        fill = tint(color, self.theme, share if amount is None else amount)
+        color = self.muted if fill else self.color(kind)
+        fill = fill or tint(color, self.theme, 0.2 if strong else 0.1)
         mark = f' data-ops="{" ".join(map(str, ops))}"' if ops else ""
         if key is not None:
             mark += f' data-key="{escape(key, quote=True)}"'

@@ -39,7 +39,13 @@ from explorer.analysis.published import REID_INPUT, ReidCounts, reid_counts
 from explorer.blocks import Block, find_blocks, fold_blocks, outermost
 from explorer.diagram.block_svg import block_svg
 from explorer.diagram.graph import default_depth, graph_scene, openable, opened_to
-from explorer.diagram.interactive import heat, scene_data, signature, theme_data
+from explorer.diagram.graph_svg import graph_svg
+from explorer.diagram.interactive import (
+    heat,
+    scene_data,
+    signature,
+    theme_data,
+)
 from explorer.diagram.scene import Scene
 from explorer.errors import ExplorerError, InputSizeError, TraceError
 from explorer.figures.cost import cost_bars
@@ -441,6 +447,19 @@ def graph(choice: Choice, view: View, theme: Theme) -> Graph:
         "selected": selected,
     }
     return Graph(shown, f"{signed} {theme}", selected, depth, first, most)
+
+
+def graph_picture(choice: Choice, view: View, theme: Theme) -> Callable[[], str]:
+    """Make the SVG of what the diagram shows when it is asked for."""
+
+    def text() -> str:
+        first, most = _depths(choice)
+        depth = min(view.depth or first, most)
+        scene, _, _ = _graph(choice, view.convention, depth, view.toggled, view.flow == "right")
+        colors = None if view.heat == "kind" else heat(scene, view.heat, theme)
+        return graph_svg(scene, dark=theme == "dark", heat=colors)
+
+    return text
 
 
 def _shown_at(scene: Scene, layer: Layer) -> str:

@@ -85,9 +85,20 @@ def diagram(choice: Choice, view: View) -> None:
         on_act_change=lambda: act("diagram"),
         height=_HEIGHT,
     )
-    st.caption(
+    text, file = st.columns([5, 1], gap="medium")
+    text.caption(
         "A plus opens a module, a minus closes it. Drag to move, Ctrl and the wheel to zoom; "
         "arrow keys walk along the lines, Enter selects, O opens and C closes."
+    )
+    file.download_button(
+        "SVG",
+        cache.graph_picture(choice, view, theme()),
+        f"{choice.model.replace(':', '-')}.svg",
+        "image/svg+xml",
+        key="diagram_svg",
+        icon=":material/download:",
+        on_click="ignore",
+        width="stretch",
     )
 
 

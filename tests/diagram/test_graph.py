@@ -205,4 +205,6 @@ def test_heat_is_deepest_where_most_is_spent() -> None:
     assert shares["layer4"] == 1
     assert shares["relu"] == 0
     colors = heat(scene, "cost", "light")
+    drawn = graph_svg(scene, heat=colors)
+    assert all(f'fill="{color}"' in drawn for color in colors.values())
     assert all(re.fullmatch("#[0-9A-F]{6}", color) for color in colors.values())

@@ -191,6 +191,18 @@ def test_a_module_opens_in_the_diagram_and_a_box_selects_its_layer(app, server) 
     expect(frame.locator("[data-node='layer2.0']")).to_have_class("node selected")
 
 
+def test_the_diagram_is_saved_as_it_is_shown(app, server, tmp_path: Path) -> None:
+    app.goto(server, "/?model=resnet18&tab=blocks&zoom=graph&open=1&toggled=layer1")
+    with app.page.expect_download() as download:
+        app.widget("diagram_svg").get_by_role("button").click()
+    assert download.value.suggested_filename == "resnet18.svg"
+    download.value.save_as(tmp_path / "resnet18.svg")
+    drawn = (tmp_path / "resnet18.svg").read_text(encoding="utf-8")
+    assert 'data-key="layer1.0"' in drawn
+    assert 'data-key="layer2"' in drawn
+    assert "input 1×3×224×224" in drawn
+
+
 def test_a_layer_of_the_table_is_marked_in_the_diagram_and_found_by_words(app, server) -> None:
     app.goto(server, "/?model=googlenet&tab=blocks&zoom=graph&layer=inception4a.branch2.0.conv")
     frame = app.page.locator(".frame")
