@@ -56,10 +56,10 @@ class PublishedRow(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """Why a printed value differs: the row's note, or the digits that it is printed with."""
+        """Why a printed value differs: the row's note, or that none is known."""
         if self.note or not self.disagrees:
             return self.note
-        return "Printed with few digits, or counted with operations that are not multiplications."
+        return "Not explained here; the printed value may be rounded to few digits."
 
 
 def read_data(file: str) -> list[dict[str, str]]:

@@ -140,6 +140,12 @@ def table(view: View, entries: Sequence[Entry]) -> None:
             "At": column.TextColumn(width=72),
             "Native": column.TextColumn(width=72),
             "Top-1 %": column.NumberColumn(format="%.1f", width=60),
+            "Crop": column.NumberColumn(
+                format="%d",
+                width=52,
+                help="Side in pixels of the images that the accuracy was measured on; where it is "
+                "not the size that is counted, the accuracy does not belong to these MACs.",
+            ),
             "Recipe": column.TextColumn(
                 width=118, help="The weights of torchvision 0.28.0 that the accuracy is stated for."
             ),
@@ -209,6 +215,10 @@ def _frame(entries: Sequence[Entry]) -> pd.DataFrame:
             "Top-1 %": [
                 best[entry.name][0].top1 if entry.name in best else None for entry in entries
             ],
+            "Crop": pd.array(
+                [best[entry.name][0].crop if entry.name in best else None for entry in entries],
+                dtype="Int64",
+            ),
             "Recipe": [
                 best[entry.name][0].weights if entry.name in best else "" for entry in entries
             ],

@@ -49,6 +49,7 @@ def test_the_catalogue_holds_a_family_with_live_counts(open_page: Open) -> None:
     assert frame["Params"].iloc[0] == trace.params
     assert frame["MACs"].iloc[0] == trace.macs
     assert frame["Top-1 %"].iloc[0] == accuracies()[names[0]][0].top1
+    assert frame["Crop"].iloc[0] == accuracies()[names[0]][0].crop
 
 
 def test_the_whole_catalogue_is_there(open_page: Open) -> None:
