@@ -160,7 +160,7 @@ def act(diagram: str) -> None:
     """Do what was clicked in the diagram: select a layer, or open or close a module."""
     done = st.session_state[diagram].get("act") or {}
     what, key = str(done.get("what", "")), str(done.get("key", ""))
-    if what == "select":
+    if what == "select" and not key.startswith((":input", "bus/")):  # those are no layers
         select("" if st.session_state["layer"] == key else key)
     elif what == "toggle":
         address.touch()

@@ -67,6 +67,8 @@ function build(svg, state) {
   state.lines = [];
   state.byKey = new Map(scene.nodes.map((node) => [node.key, node]));
   state.groups = new Map(scene.groups.map((group) => [group.key, group]));
+  // Whoever opened a module by the keyboard goes on at its first box, from where C closes it.
+  if (state.groups.has(state.at)) state.at = (scene.nodes.find((node) => inside(state.groups.get(state.at), node)) || {}).key;
   for (const group of scene.groups) {
     const g = make("g", { class: "group" }, groups);
     state.frames.set(group.key, g);
