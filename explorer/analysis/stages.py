@@ -33,7 +33,8 @@ class Stage(NamedTuple):
 
     name: str
     """"stem", "C2" ... "C5" (1/4 ... 1/32 of the input) where that pyramid exists, else the
-    resolution, "28 × 28" or "197 tokens"; "head" after the last of them."""
+    resolution, "28 × 28" or "197 tokens", or the highest and lowest of several in parallel,
+    "56 × 56 to 7 × 7"; "head" after the last of them."""
     output_shape: Shape
     layers: int
     """Number of rows of `layers(trace)` in it."""
@@ -61,6 +62,8 @@ class _Run:
     """Ops with weights or products in it, branches included."""
     rows: list[Layer] = field(default_factory=list)
     is_head: bool = False
+    from_: Shape = ()
+    """The highest of several resolutions that run in parallel inside it; () if there is one."""
 
 
 def stages(trace: Trace, convention: Convention = DEFAULT) -> tuple[Stage, ...]:
@@ -122,7 +125,31 @@ def _runs(trace: Trace) -> list[_Run]:
     runs[-1].end = len(trace.ops) - 1
     runs = _merged(_unwindowed(runs))
     _open_with_block(trace, runs)
+    _note_parallel(trace, runs, sizes)
     return runs
+
+
+def _note_parallel(trace: Trace, runs: list[_Run], sizes: list[Shape]) -> None:
+    """Mark the runs in which resolutions between theirs and the one before do work.
+
+    A block that opens a stage works at the old resolution and at the new one, or, behind a
+    pooling, at one between them. Where there are more, in HRNet, they run side by side, and
+    have no op in common that could divide them.
+    """
+    for before, run in pairwise(runs):
+        if run.is_head or len(run.resolution) != 2 or len(before.resolution) != 2:
+            continue
+        worked = {sizes[i] for i in range(run.start, run.end + 1) if trace.ops[i].macs}
+        between = [
+            size
+            for size in worked
+            if len(size) == 2
+            and prod(run.resolution) < prod(size) < prod(before.resolution)
+            and _is_step(before.resolution, size)
+            and _is_step(size, run.resolution)
+        ]
+        if len(between) > 1:
+            run.from_ = before.resolution if before.resolution in worked else max(between)
 
 
 def _covers_map(op: OpRecord) -> bool:
@@ -258,7 +285,7 @@ def _output_shape(op: OpRecord) -> Shape:
 
 def _names(trace: Trace, runs: list[_Run]) -> list[str]:
     body = [run for run in runs if not run.is_head]
-    names = _pyramid_names(trace, body) or [_resolution_name(run.resolution) for run in body]
+    names = _pyramid_names(trace, body) or [_run_name(run) for run in body]
     if len(body) > 1 and len(body[0].resolution) == 2 and len(body[1].resolution) == 1:
         names[0] = "patch embedding"
     if len(body) < len(runs):
@@ -289,6 +316,11 @@ def _pyramid_names(trace: Trace, body: list[_Run]) -> list[str]:
         return []
     first = "stem" if levels[0] == 1 and body[0].weighted <= 3 else f"C{levels[0]}"
     return [first, *(f"C{level}" for level in levels[1:])]
+
+
+def _run_name(run: _Run) -> str:
+    name = _resolution_name(run.resolution)
+    return f"{_resolution_name(run.from_)} to {name}" if run.from_ else name
 
 
 def _resolution_name(resolution: Shape) -> str:

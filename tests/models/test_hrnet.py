@@ -6,7 +6,8 @@ from types import ModuleType
 import pytest
 import torch
 
-from explorer import trace_model
+from explorer import get_spec, trace_model
+from explorer.analysis.stages import stages
 from explorer.errors import InputSizeError
 from explorer.models import build_model, list_models
 
@@ -53,6 +54,19 @@ def test_a_stage_holds_its_resolutions_side_by_side(stage: str, resolutions: int
     assert [tensor.shape for tensor in call.outputs] == [
         (1, 18 * 2**i, 56 // 2**i, 56 // 2**i) for i in range(resolutions)
     ]
+
+
+def test_the_stage_of_parallel_resolutions_says_that_it_has_several() -> None:
+    names = [stage.name for stage in stages(trace_model("hrnet_w18", (1, 3, 224, 224)))]
+
+    assert names == ["112 × 112", "56 × 56", "56 × 56 to 7 × 7", "head"]
+
+
+def test_no_other_model_is_said_to_have_parallel_resolutions() -> None:
+    for name in list_models():
+        if get_spec(name).family != "HRNet":
+            found = stages(trace_model(name, get_spec(name).input_shape))
+            assert not any(" to " in stage.name for stage in found), name
 
 
 @pytest.mark.parametrize(("size", "nearest"), [(225, 224), (200, 192), (28, 29)])
