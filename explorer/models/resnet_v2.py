@@ -1,9 +1,9 @@
 """ResNet v2: normalize and activate first, so that the shortcut carries x through untouched.
 
 Identity Mappings in Deep Residual Networks, He, Zhang, Ren, Sun, ECCV 2016, arXiv:1603.05027.
-Departs from the paper in one place: the stride of an ImageNet bottleneck sits on its 3x3
-convolution, not on the first 1x1. The option `se` is that of Squeeze-and-Excitation Networks,
-arXiv:1709.01507.
+Departs from the paper as timm does: the stride of a bottleneck sits on its 3x3 convolution, and
+the ImageNet networks pool before the first normalization and activation. The option `se` is that
+of Squeeze-and-Excitation Networks, arXiv:1709.01507.
 """
 
 from __future__ import annotations
@@ -211,12 +211,18 @@ he_2016 = partial(
     ),
 )
 imagenet = he_2016(
-    departs="The stride of a bottleneck sits on its 3x3 convolution, not on the first 1x1."
+    departs="The stride of a bottleneck sits on its 3x3 convolution, not on the first 1x1, and "
+    "the map is pooled before its first normalization and activation, both as in timm."
 )
 imagenet_basic = he_2016(
-    departs="The paper has no network of this depth; its two-convolution block is used."
+    departs="The paper has no network of this depth; its two-convolution block is used. As in "
+    "timm, the map is pooled before its first normalization and activation, and the first "
+    "shortcut carries it without them."
 )
-cifar = he_2016(input_shape=(1, 3, 32, 32))
+cifar = he_2016(
+    input_shape=(1, 3, 32, 32),
+    departs="The stride of a bottleneck sits on its 3x3 convolution.",
+)
 
 
 @imagenet_basic
