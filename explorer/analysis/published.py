@@ -38,6 +38,10 @@ class PublishedRow(NamedTuple):
     """What the printed values were compared with."""
     note: str
     """Why they differ from the exact ones."""
+    params_digit: float = 0.0
+    """What one step of the last printed digit of the parameters is worth; zeros at the end of a
+    whole number do not count as digits."""
+    macs_digit: float = 0.0
 
     @property
     def params_gap(self) -> float | None:
@@ -56,10 +60,20 @@ class PublishedRow(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """Why a printed value differs: the row's note, or that none is known."""
+        """Why a printed value differs: the row's note, its few digits, or that it is not known."""
         if self.note or not self.disagrees:
             return self.note
-        return "Not explained here; the printed value may be rounded to few digits."
+        printed = (
+            (self.printed_params, self.params, self.params_digit),
+            (self.printed_macs, self.macs, self.macs_digit),
+        )
+        # Half a unit for doubles that stand exactly between two digits.
+        gaps = [(exact - value, digit) for value, exact, digit in printed if value is not None]
+        if all(abs(gap) <= digit / 2 + 0.5 for gap, digit in gaps):
+            return "The exact value, rounded to the digits that are printed."
+        if all(abs(gap) <= digit / 2 + 0.5 or 0 <= gap < digit for gap, digit in gaps):
+            return "The exact value, cut off after the digits that are printed."
+        return "No rounding and no counting rule that we know of gives the printed value."
 
 
 def read_data(file: str) -> list[dict[str, str]]:
@@ -88,11 +102,22 @@ def _row(row: dict[str, str]) -> PublishedRow:
         row["source"],
         row["checked"],
         row["note"],
+        _last_digit(row["printed_params_millions"]),
+        _last_digit(row["printed_macs_millions"]),
     )
 
 
 def _millions(text: str) -> float | None:
     return float(text) * 1e6 if text else None
+
+
+def _last_digit(text: str) -> float:
+    """What a step of the last digit is worth: 100,000 for "13.6" and 100,000,000 for "15300"."""
+    if not text:
+        return 0.0
+    whole, _, decimals = text.partition(".")
+    zeros = len(whole) - len(whole.rstrip("0"))
+    return 1e6 * (10.0 ** -len(decimals) if decimals else 10.0**zeros)
 
 
 # ----------------------------------------------------------- person re-identification
