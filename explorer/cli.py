@@ -246,6 +246,13 @@ def _traced(arguments: argparse.Namespace) -> Trace:
     """Trace what the arguments say."""
     spec = get_spec(arguments.model)
     native = spec.input_shape[1:]
+    if arguments.input and len(arguments.input) != len(native):
+        axes, example = len(native), "x".join(map(str, native))
+        received = "x".join(map(str, arguments.input))
+        raise OptionError(
+            f"--input {received} should have {axes} sizes, channels first, as {example} has.",
+            "input",
+        )
     shape = (arguments.batch, *(arguments.input or native))
     options = dict(_option(spec, text) for text in arguments.option)
     if "in_channels" in spec.options:  # as in the app, the model follows the input

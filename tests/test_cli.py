@@ -247,3 +247,9 @@ def test_diagram_of_an_unknown_module_or_into_no_folder_is_a_sentence(
     assert "did you mean layer1.0?" in capsys.readouterr().err
     assert cli.main(["diagram", "lenet5", "-o", str(tmp_path / "none" / "x.svg")]) == 2
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_an_input_without_its_channels_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["trace", "resnet50", "--input", "256x128"]) == 2
+    err = capsys.readouterr().err
+    assert err == ("--input 256x128 should have 3 sizes, channels first, as 3x224x224 has.\n")
