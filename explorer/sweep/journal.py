@@ -191,7 +191,6 @@ def _read_table(path: Path) -> list[Row]:
                 dtype=types,
                 keep_default_na=False,
                 na_values=missing,
-                float_precision="round_trip",
             )
         )
     except OSError as error:

@@ -1,8 +1,8 @@
 """Workers on this machine: processes of their own, one point each at a time.
 
-A thread stands behind each process, so that it is always known which point a process that dies
-had in hand. They are started afresh and not by `multiprocessing`, whose way to start one imports
-the main script again: of an app that is the whole app, of a notebook nothing at all.
+Each process is known with the point that it has in hand, so that a process that dies costs no
+other point anything. They are started afresh and not by `multiprocessing`, whose way to start one
+imports the main script again: of an app that is the whole app, of a notebook nothing at all.
 """
 
 from __future__ import annotations
@@ -33,11 +33,7 @@ def default_workers() -> int:
 
 
 class Pool:
-    """Computes points on several processes.
-
-    Attributes:
-        retries: how many times a point was given to a new worker because its own had died.
-    """
+    """Computes points on several workers, each with a thread here that asks it."""
 
     def __init__(self, workers: int) -> None:
         """Start nothing yet.
@@ -45,12 +41,14 @@ class Pool:
         Args:
             workers: number of processes.
         """
-        self.retries = 0
-        self._workers = workers
-        self._lock = threading.Lock()
-        self._processes: set[_Process] = set()
-        self._stopped = False
+        self._workers = [Worker() for _ in range(workers)]
         self._results: queue.SimpleQueue[Row | Exception] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+
+    @property
+    def retries(self) -> int:
+        """How many times a point was given to a new process because its own had died."""
+        return sum(worker.retries for worker in self._workers)
 
     def rows(self, points: Sequence[Point]) -> Iterator[Row]:
         """Compute all points; each row comes as soon as it is finished.
@@ -60,8 +58,8 @@ class Pool:
         """
         todo = iter(points)
         threads = [
-            threading.Thread(target=self._serve, args=(todo,), daemon=True)
-            for _ in range(min(self._workers, len(points)))
+            threading.Thread(target=self._serve, args=(worker, todo), daemon=True)
+            for worker in self._workers[: len(points)]
         ]
         try:
             for thread in threads:
@@ -72,65 +70,84 @@ class Pool:
                     raise result
                 yield result
         finally:
-            self._stop()
+            for worker in self._workers:
+                worker.stop()
             for thread in threads:
                 thread.join()
+            for worker in self._workers:
+                worker.close()
 
-    def _serve(self, todo: Iterator[Point]) -> None:
-        """Give points to one process after the other until none is left."""
-        process: _Process | None = None
+    def _serve(self, worker: Worker, todo: Iterator[Point]) -> None:
+        """Give points to one worker until none is left."""
         try:
             while (point := self._next(todo)) is not None:
-                for attempt in range(1 + RETRIES):
-                    process = process or self._start()
-                    row = process.compute(point)
-                    if row or self._stopped:
-                        break
-                    ending = self._end(process)
-                    process = None
-                    self.retries += attempt < RETRIES
-                else:
-                    row = give_up(point, f"the worker {ending}, {1 + RETRIES} times in a row.")
-                if row:
-                    self._results.put(row)
-        except Exception as error:
+                self._results.put(worker.compute(point))
+        except Exception as error:  # for whoever waits for the rows
             self._results.put(error)
-        finally:
-            if process:
-                self._end(process)
 
     def _next(self, todo: Iterator[Point]) -> Point | None:
         with self._lock:
-            return None if self._stopped else next(todo, None)
+            return next(todo, None)
 
-    def _start(self) -> _Process:
-        """Start a process that is ready to compute.
+
+class Worker:
+    """A process that computes points, replaced by a new one whenever it dies.
+
+    Attributes:
+        retries: how many times a point was given to a new process.
+    """
+
+    def __init__(self) -> None:
+        self.retries = 0
+        self._process: _Process | None = None
+        self._stopped = False
+        self._lock = threading.Lock()
+
+    def compute(self, point: Point) -> Row:
+        """Return the row of a point; if the process dies over it again and again, one that says so.
 
         Raises:
-            SweepError: none starts.
+            SweepError: no process starts, or the worker was stopped.
         """
+        ending = ""
+        for attempt in range(1 + RETRIES):
+            self.retries += attempt > 0
+            process = self._process or self._start()
+            row = process.compute(point)
+            if row:
+                return row
+            ending = self.close()
+        return give_up(point, f"the worker {ending}, {1 + RETRIES} times in a row.")
+
+    def _start(self) -> _Process:
+        """Start a process and wait until it is ready.
+
+        Raises:
+            SweepError: none starts, or the worker was stopped.
+        """
+        ending = ""
         for _ in range(1 + RETRIES):
-            with self._lock:
+            with self._lock:  # or `stop` might miss this process
                 if self._stopped:
                     raise SweepError("The sweep was stopped.")
-                process = _Process()
-                self._processes.add(process)
+                process = self._process = _Process()
             if process.is_ready():
                 return process
-            ending = self._end(process)
+            ending = self.close()
         raise SweepError(f"No worker process starts: it {ending}.")
 
-    def _end(self, process: _Process) -> str:
-        """End a process and say how it ended."""
-        with self._lock:
-            self._processes.discard(process)
-        return process.end()
-
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """End the process at once, while another thread may wait for it; start no other."""
         with self._lock:
             self._stopped = True
-            for process in self._processes:
-                process.kill()
+            if self._process:
+                self._process.kill()
+
+    def close(self) -> str:
+        """Wait for the end of the process, if there is one, and say how it came."""
+        with self._lock:
+            process, self._process = self._process, None
+        return process.end() if process else ""
 
 
 class _Process:
@@ -170,11 +187,11 @@ class _Process:
         return self._process.stdout.readline()
 
     def kill(self) -> None:
-        """End it at once."""
+        """End it at once; `end` is still to be called."""
         self._process.kill()
 
     def end(self) -> str:
-        """End it, and say in half a sentence how it ended if it did so by itself."""
+        """Wait for its end, and say in half a sentence how it came, if it came by itself."""
         assert self._process.stdin
         assert self._process.stdout
         with suppress(OSError):  # what was not yet written cannot be, any more

@@ -58,13 +58,16 @@ def run(
         finish. It computes while it is gone through; closing it ends the workers.
 
     Raises:
-        SweepError: `out` or `workers` is impossible (at once), or while going through the rows,
-            the scheduler cannot be reached, no worker starts, or a row cannot be written.
+        SweepError: at once, if `out`, `workers` or the address of `scheduler` is impossible; while
+            the rows are gone through, if the scheduler cannot be reached, no worker starts, or a
+            row cannot be written.
     """
     if workers is not None and not (type(workers) is int and 0 <= workers <= MAX_WORKERS):
         raise SweepError(f"workers={workers!r} should be a whole number from 0 to {MAX_WORKERS}.")
     if workers is not None and scheduler is not None:
         raise SweepError("Give either workers or a scheduler: the scheduler has its own workers.")
+    if scheduler is not None:
+        cluster.check_address(scheduler)
     wanted = list(dict.fromkeys(points))
     journal = None if out is None else Journal(Path(out))
     return _Sweep(wanted, journal, workers, scheduler, progress or (lambda _: None)).rows()
@@ -84,8 +87,8 @@ class _Sweep:
         self._points = points
         self._journal = journal
         self._scheduler = scheduler
-        self._pool = Pool(default_workers() if workers is None else workers)
         self._in_process = workers == 0
+        self._pool = Pool(default_workers() if workers is None else workers)
         self._report = progress
         self._done = self._resumed = self._illegal = 0
 

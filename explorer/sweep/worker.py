@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import threading
 from typing import IO
 
 import torch
@@ -16,6 +17,8 @@ import torch
 from explorer.sweep.journal import to_line
 from explorer.sweep.points import Point, compute
 
+IDLE_SECONDS = 60.0
+"""How long a worker waits for its next point before it ends; on a cluster nobody else ends it."""
 READY = "ready\n"
 """What a worker says first, when all is imported."""
 
@@ -41,7 +44,13 @@ def main() -> None:
     gc.collect()
     gc.freeze()  # what was imported stays, and need not be looked through again and again
     _say(replies, READY)
-    for line in requests:
+    while True:
+        idle = threading.Timer(IDLE_SECONDS, os._exit, (0,))
+        idle.start()
+        line = requests.readline()
+        idle.cancel()
+        if not line:
+            return
         _say(replies, to_line(compute(_from_request(line))))
 
 
