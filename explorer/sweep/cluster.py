@@ -11,6 +11,7 @@ runs in, keeps their tensors alive for a moment, which shows as a higher peak of
 from __future__ import annotations
 
 import importlib
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -97,6 +98,8 @@ def _distributed() -> Any:
 
 
 def _connected(distributed: Any, scheduler: str) -> Any:
+    # What goes wrong is said in a sentence; Dask would log its own traceback beside it.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     try:
         return distributed.Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
     except OSError as error:  # a timeout is one, too

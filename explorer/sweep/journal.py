@@ -103,7 +103,8 @@ class Journal:
                 self._keep(_read_journal(self.path))
             self._file = self.path.open("a", encoding="utf-8", newline="\n")
         except OSError as error:
-            raise SweepError(f"{error.filename or out}: {error.strerror}.") from error
+            where = error.filename or out
+            raise SweepError(f"{where} cannot be used: {error.strerror}.") from error
 
     def _keep(self, rows: Iterable[Row]) -> None:
         self.rows |= {row.key: row for row in rows}
