@@ -440,16 +440,24 @@ def _sweep_table(rows: list[Row]) -> str:
         del columns["Options"]
     lines = list(zip(*columns.values(), strict=True))
     table = [_text_table(list(columns), lines)] if legal else []
-    problems = [row.error for row in rows if row.error]
+    problems = _problems(rows)
     return "\n\n".join([*table, *(["\n".join(problems)] if problems else [])])
+
+
+def _problems(rows: list[Row]) -> list[str]:
+    """Each sentence once: a model without an option says so of every value."""
+    return list(dict.fromkeys(row.error for row in rows if row.error))
 
 
 def _options_text(row: Row) -> str:
     options = json.loads(row.options)
-    return " ".join(
-        f"{name}={','.join(map(str, value)) if isinstance(value, list) else value}"
-        for name, value in options.items()
-    )
+    return " ".join(f"{name}={_value_text(value)}" for name, value in options.items())
+
+
+def _value_text(value: object) -> str:
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _sweep_summary(reached: Progress, rows: list[Row], out: Path | None) -> str:
@@ -461,7 +469,7 @@ def _sweep_summary(reached: Progress, rows: list[Row], out: Path | None) -> str:
         text += f"; {reached.resumed} are from an earlier run"
     if out is None:
         return f"{text}."
-    problems = [row.error for row in rows if row.error]
+    problems = _problems(rows)
     more = [f"and {len(problems) - 3} more"] if len(problems) > 3 else []
     return "\n".join([f"{text}. Written to {out}.", *(f"- {said}" for said in problems[:3]), *more])
 

@@ -6,16 +6,20 @@ import csv
 import io
 import json
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
 import pytest
 
 from explorer import cli, get_spec, list_models, trace_model
 from explorer.analysis import Convention, layers_frame, totals
 from explorer.analysis.layers import to_csv, to_json, to_markdown
+from explorer.sweep import Point, compute, pool
+from explorer.sweep.points import give_up
 
 ROOT = Path(__file__).parents[1]
 
@@ -160,6 +164,19 @@ def test_train_mode_reaches_the_trace(run) -> None:
         ("trace", r"required: model"),
         ("list --family ResNot", r"no family called 'ResNot': did you mean ResNet\?"),
         ("list --family zzz", r"no family called 'zzz': there are LeNet, AlexNet"),
+        ("sweep", r"Choose the models by --models, or by --family and --source"),
+        ("sweep --models resnet18 --family VGG", r"Choose the models by --models, or by"),
+        ("sweep --models resnet18,resnot", r"no model called 'resnot'"),
+        ("sweep --family ResNot", r"no family called 'ResNot': did you mean ResNet\?"),
+        ("sweep --models resnet18 --sizes big", r"--sizes 'big' should be like"),
+        ("sweep --models resnet18 --sizes 64:32", r"64:32:1 should go up"),
+        ("sweep --models resnet18 --batch 0", r"--batch '0' should be whole numbers from 1"),
+        ("sweep --models resnet18 --option width", r"takes NAME=VALUES, not 'width'"),
+        ("sweep --models resnet18 --option width=1:3", r"has no option 'width'; it has"),
+        ("sweep --models resnet18 --workers two", r"'two' is not a whole number"),
+        ("sweep --models resnet18 --workers 999", r"workers=999 should be a whole number"),
+        ("sweep --models resnet18 --scheduler here", r"'here' is no address of a Dask scheduler"),
+        ("sweep --models resnet18 -o rows.xls", r"rows.xls should end in .jsonl, .csv or .parquet"),
         ("draw", r"invalid choice: 'draw'"),
         ("", r"required: command"),
     ],
@@ -253,3 +270,98 @@ def test_an_input_without_its_channels_is_a_sentence(capsys: pytest.CaptureFixtu
     assert cli.main(["trace", "resnet50", "--input", "256x128"]) == 2
     err = capsys.readouterr().err
     assert err == ("--input 256x128 should have 3 sizes, channels first, as 3x224x224 has.\n")
+
+
+SWEPT = """\
+Model    Input    Batch  Parameters         MACs  Activations  Peak      Depth  Output
+lenet5   1x32x32      1      61,706      416,520  57.0 KiB     40.8 KiB      5  1x10
+lenet5   1x32x32      2      61,706      833,040  114 KiB      81.5 KiB      5  2x10
+alexnet  3x64x80      1  61,100,840  110,254,016  258 KiB      147 KiB       8  1x1000
+alexnet  3x64x80      2  61,100,840  220,508,032  516 KiB      294 KiB       8  2x1000
+
+"""
+
+
+def test_sweep_prints_the_counts_and_then_what_has_none(run) -> None:
+    code, out, err = run("sweep --models lenet5,alexnet --sizes 32,64x80 --batch 1,2 --workers 1")
+    assert code == 0
+    problems = [
+        compute(Point(name, shape, batch)).error
+        for name, shape in (("lenet5", (1, 64, 80)), ("alexnet", (3, 32, 32)))
+        for batch in (1, 2)
+    ]
+    assert out == SWEPT + "".join(f"{sentence}\n" for sentence in problems)
+    assert err.endswith("8 points: 4 with counts, 4 without.\n")
+
+
+def test_sweep_into_a_file_goes_on_from_what_is_there(run, tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    line = f"sweep --models alexnet --sizes 32,64x96 --workers 0 -o {file}"
+    code, out, err = run(line)
+    assert (code, out) == (0, "")
+    assert f"2 points: 1 with counts, 1 without. Written to {file}.\n- alexnet at 3x32x32" in err
+    first = file.read_text()
+    rows = list(csv.DictReader(io.StringIO(first)))
+    assert [(row["input"], row["layer"]) for row in rows] == [
+        ("3x32x32", "features.12"),
+        ("3x64x96", ""),
+    ]
+    assert int(rows[1]["macs"]) == trace_model("alexnet", (1, 3, 64, 96)).macs
+
+    err = run(line).err
+    assert "2 points: 1 with counts, 1 without; 2 are from an earlier run." in err
+    assert file.read_text() == first
+
+
+def test_sweep_reads_options_as_each_model_s_own(run) -> None:
+    out = run(
+        "sweep --models lenet5,resnet50 --workers 0 --option se=true,false --option depths=1,1,1,1"
+    ).out
+    assert out.count("lenet5 has no option 'se'") == 1
+    with_se = trace_model(
+        "resnet50", (1, 3, 224, 224), options={"se": True, "depths": (1, 1, 1, 1)}
+    )
+    assert re.search(
+        rf"^resnet50 .* depths=1,1,1,1 se=true +{with_se.params:,} ", out, re.MULTILINE
+    )
+
+
+def test_sweep_says_which_points_nobody_could_compute(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        pool.Worker, "compute", lambda self, point: give_up(point, "the worker died.")
+    )
+    code, out, err = run("sweep --models lenet5 --workers 1")
+    assert (code, out) == (2, "Not computed: the worker died.\n")
+    assert "1 of the points could not be computed, because the worker died each time" in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
+def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    file, journal = tmp_path / "rows.parquet", tmp_path / "rows.parquet.jsonl"
+    command = [
+        *(sys.executable, "-m", "explorer", "sweep", "--models", "densenet201,lenet5"),
+        *("--sizes", "32:412:20", "--workers", "1", "-o", str(file)),
+    ]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        assert process.stderr.readline() == "0 of 40 points\n"
+        assert process.stderr.readline() == "4 of 40 points\n"
+        process.send_signal(signal.SIGINT)
+        *_, said = process.stderr.readlines()
+    assert process.returncode == cli.INTERRUPTED
+    kept = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert said == f"{len(kept)} of 40 points are kept; the same command goes on to {file}.\n"
+    assert 4 <= len(kept) < 40
+    assert not file.exists()
+
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert f"; {len(kept)} are from an earlier run. Written to {file}." in again.stderr
+    rows = {(row["model"], row["input"]): row for row in read_parquet(file)}
+    assert len(rows) == 40
+    # The same seconds: it is the same row, not one computed again.
+    assert all(rows[row["model"], row["input"]]["seconds"] == row["seconds"] for row in kept)
+    assert not journal.exists()
+
+
+def read_parquet(file: Path) -> list[dict[str, object]]:
+    return pd.read_parquet(file).to_dict("records")
