@@ -350,6 +350,8 @@ def _sweep(arguments: argparse.Namespace) -> None:
         computed = run(points, out, arguments.workers, arguments.scheduler, progress)
         rows = {row.key: row for row in computed}
     except (KeyboardInterrupt, SweepError):
+        if sys.stderr.isatty():
+            print(file=sys.stderr)  # the line of progress stays
         if reached.done:
             kept = f"are kept; the same command goes on to {out}" if out else "are lost without -o"
             print(f"{reached.done} of {reached.total} points {kept}.", file=sys.stderr)

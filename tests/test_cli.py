@@ -365,3 +365,11 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(tmp_path: Pa
 
 def read_parquet(file: Path) -> list[dict[str, object]]:
     return pd.read_parquet(file).to_dict("records")
+
+
+def test_on_a_terminal_the_progress_is_one_line(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    err = run("sweep --models lenet5 --sizes 32:34 --workers 0").err
+    assert err == (
+        "\r0 of 3 points\r1 of 3 points\r2 of 3 points\r3 of 3 points\n3 points: 3 with counts.\n"
+    )

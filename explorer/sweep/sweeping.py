@@ -27,7 +27,8 @@ class Progress(NamedTuple):
     illegal: int
     """Points whose row says why it has no counts."""
     retries: int
-    """How often a point was given to a new worker because its own had died."""
+    """How often a point was given to a new worker because its own had died; a cluster's Dask
+    workers count for themselves."""
 
 
 def run(
