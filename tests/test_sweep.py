@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -286,7 +287,9 @@ class _Killer:
         def compute(process: Any, point: Point) -> Row | None:
             read = process._read
             if point == victim and len(self.killed) < times:
-                # It has been asked, and its first answer takes long, as torch is not warm.
+                # Stopped, it cannot have answered by the time that it is killed.
+                process._process.send_signal(signal.SIGSTOP)
+
                 def dying() -> str:
                     process._process.send_signal(signal.SIGKILL)
                     self.killed.append(process._process.pid)
@@ -349,7 +352,8 @@ def test_a_worker_ends_when_nobody_asks_any_more() -> None:
     assert (worker.returncode, worker.stdout) == (0, b"ready\n")
 
 
-def test_closing_a_sweep_ends_its_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_closing_a_sweep_ends_its_workers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Any] = []
 
     class Spy(subprocess.Popen):  # type: ignore[type-arg]
@@ -361,8 +365,7 @@ def test_closing_a_sweep_ends_its_workers(monkeypatch: pytest.MonkeyPatch) -> No
     going = run(grid(["densenet201"], range(64, 256, 4)), workers=2)
     next(going)
     going.close()  # type: ignore[attr-defined]
-    assert len(started) == 2
-    assert all(process.returncode is not None for process in started)
+    assert [process.returncode for process in started] == [-signal.SIGKILL] * 2
 
 
 # -------------------------------------------------------------------- a Dask cluster
@@ -406,6 +409,16 @@ def test_more_points_than_the_scheduler_is_given_at_a_time(
 ) -> None:
     monkeypatch.setattr(cluster, "IN_FLIGHT", 2)
     assert values(run(SMALL, scheduler=dask_cluster.scheduler_address)) == in_process(SMALL)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_a_cluster_s_killed_worker_loses_nothing(dask_cluster: Any) -> None:
+    (nanny,) = dask_cluster.workers.values()
+    going = run(GRID, scheduler=dask_cluster.scheduler_address)
+    rows = [next(going)]
+    os.kill(nanny.process.process.pid, signal.SIGKILL)
+    rows += going
+    assert values(rows) == in_process(GRID)
 
 
 def test_a_cluster_without_workers_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
