@@ -23,7 +23,6 @@ ITEM_BYTES = {
 
 _INDEX = "int64"
 _STATISTIC = "float32"
-_SCALAR_BYTES = 8  # a Python number among tensors becomes a float64 or an int64
 
 
 class Saved(NamedTuple):
@@ -32,7 +31,7 @@ class Saved(NamedTuple):
     op: int
     """Index in `Trace.ops` of the op that keeps it."""
     what: str
-    """"input", "output", "indices", "statistics", "mask", "copy of the input" or "scalar"."""
+    """"input", "output", "indices", "statistics", "mask", "copy of the input", ..."""
     storage: int
     """Index in `Trace.storages`; -1 if it exists only for the backward pass."""
     nbytes: int
@@ -46,6 +45,8 @@ class SavedTensors(NamedTuple):
 
     items: tuple[Saved, ...]
     """In the order of the ops. Two ops that keep the same storage are two items."""
+    storage_needs_grad: tuple[bool, ...]
+    """For each of `Trace.storages`, whether a gradient reaches it."""
     unknown_ops: tuple[str, ...]
     """Names of ops that gradients flow through and that have no rule, each once, sorted."""
 
@@ -69,7 +70,7 @@ class _Step(NamedTuple):
             return []
         record, storage, _ = self.operands[place]
         if self.op.in_place and place == 0:
-            return [self.extra("copy of the input", prod(record.shape), record.dtype)]
+            return [self.besides("copy of the input", prod(record.shape), record.dtype)]
         return self._known("input", record, storage)
 
     def operand_list(self, places: Iterable[int]) -> list[Saved]:
@@ -85,7 +86,7 @@ class _Step(NamedTuple):
             return []
         return [Saved(self.op.index, what, storage, record.nbytes, record.dtype, True)]
 
-    def extra(self, what: str, elements: int, dtype: str, *, per_image: bool = True) -> Saved:
+    def besides(self, what: str, elements: int, dtype: str, *, per_image: bool = True) -> Saved:
         nbytes = elements * ITEM_BYTES.get(dtype, 4)
         return Saved(self.op.index, what, -1, nbytes, dtype, per_image)
 
@@ -99,7 +100,7 @@ _Rule = Callable[[_Step], list[Saved]]
 # ---------------------------------------------------------------------- one rule an op
 
 
-def _nothing(step: _Step) -> list[Saved]:
+def _nothing(_: _Step) -> list[Saved]:
     return []
 
 
@@ -132,7 +133,7 @@ def _second_output(step: _Step) -> list[Saved]:
 def _factors(step: _Step, first: int = 0) -> list[Saved]:
     """d(ab) = a db + b da: each factor, if the other needs a gradient."""
     if len(step.operands) < first + 2:
-        return _scalar(step)
+        return []  # times a number
     left, right = step.operands[first : first + 2]
     kept = step.operand(first) if right.needs_grad else []
     return kept + (step.operand(first + 1) if left.needs_grad else [])
@@ -145,13 +146,9 @@ def _factors_after_sum(step: _Step) -> list[Saved]:
 def _quotient(step: _Step) -> list[Saved]:
     """d(a/b) = da/b - a db/b^2: the divisor, and the dividend if the divisor needs a gradient."""
     if len(step.operands) < 2:
-        return _scalar(step)
+        return []  # by a number
     kept = step.operand(0) if step.operands[1].needs_grad else []
     return kept + step.operand(1)
-
-
-def _scalar(step: _Step) -> list[Saved]:
-    return [Saved(step.op.index, "scalar", -1, _SCALAR_BYTES, _INDEX, False)]
 
 
 def _batch_norm(step: _Step) -> list[Saved]:
@@ -159,33 +156,59 @@ def _batch_norm(step: _Step) -> list[Saved]:
     kept = step.operand(0)
     if step.op.attrs.get("training", True):
         channels = step.op.outputs[0].shape[1]
-        kept.append(step.extra("statistics", 2 * channels, _STATISTIC, per_image=False))
+        kept.append(step.besides("statistics", 2 * channels, _STATISTIC, per_image=False))
     return kept
 
 
 def _layer_norm(step: _Step) -> list[Saved]:
     """The input, and mean and inverse deviation of each group of normalized elements."""
     size = prod(step.op.attrs["normalized_shape"])
-    return [*step.operand(0), step.extra("statistics", 2 * step.out_elements // size, _STATISTIC)]
+    return [*step.operand(0), step.besides("statistics", 2 * step.out_elements // size, _STATISTIC)]
 
 
 def _group_norm(step: _Step) -> list[Saved]:
     """The input, and mean and inverse deviation of each group of each image."""
     groups = step.op.outputs[0].shape[0] * step.op.attrs["num_groups"]
-    return [*step.operand(0), step.extra("statistics", 2 * groups, _STATISTIC)]
+    return [*step.operand(0), step.besides("statistics", 2 * groups, _STATISTIC)]
+
+
+def _instance_norm(step: _Step) -> list[Saved]:
+    """As batch normalization of one image with all images' channels; the weight is repeated."""
+    channels = prod(step.op.outputs[0].shape[:2])
+    kept = step.operand(0)
+    if step.op.attrs.get("use_input_stats", True):
+        kept.append(step.besides("statistics", 2 * channels, _STATISTIC))
+    if any(operand.record.shape == step.op.outputs[0].shape[1:2] for operand in step.operands):
+        kept.append(step.besides("copy of the weight", channels, _STATISTIC))
+    return kept
+
+
+def _rms_norm(step: _Step) -> list[Saved]:
+    """The input and its inverse root mean squares, and their product if there is a weight."""
+    size = prod(step.op.attrs["normalized_shape"])
+    elements = step.out_elements
+    kept = [*step.operand(0), step.besides("statistics", elements // size, _STATISTIC)]
+    if len(step.operands) > 1:
+        kept.append(step.besides("normalized input", elements, step.op.outputs[0].dtype))
+    return kept
+
+
+def _log_sigmoid(step: _Step) -> list[Saved]:
+    """The input, and what the result was computed by."""
+    return [*step.operand(0), step.besides("buffer", step.out_elements, step.op.outputs[0].dtype)]
 
 
 def _max_pool(step: _Step) -> list[Saved]:
     """The input, and where in it each maximum stood."""
     if len(step.op.outputs) > 1:
         return step.operand(0) + step.output(1)
-    return [*step.operand(0), step.extra("indices", step.out_elements, _INDEX)]
+    return [*step.operand(0), step.besides("indices", step.out_elements, _INDEX)]
 
 
 def _adaptive_avg_pool(step: _Step) -> list[Saved]:
     """The input, except that pooling a map to one pixel is a mean, which keeps nothing."""
-    to_one = step.op.name.endswith("2d") and set(step.op.outputs[0].shape[-2:]) == {1}
-    return [] if to_one else step.operand(0)
+    axes = int(step.op.name[-2])
+    return [] if set(step.op.outputs[0].shape[-axes:]) == {1} else step.operand(0)
 
 
 def _dropout(step: _Step) -> list[Saved]:
@@ -193,7 +216,7 @@ def _dropout(step: _Step) -> list[Saved]:
     attrs = step.op.attrs
     if not attrs.get("train", True) or not attrs.get("p", 0.5):
         return []
-    return [step.extra("mask", step.out_elements, step.op.outputs[0].dtype)]
+    return [step.besides("mask", step.out_elements, step.op.outputs[0].dtype)]
 
 
 def _feature_dropout(step: _Step) -> list[Saved]:
@@ -201,13 +224,13 @@ def _feature_dropout(step: _Step) -> list[Saved]:
     attrs, record = step.op.attrs, step.op.outputs[0]
     if not attrs.get("train", True) or not attrs.get("p", 0.5):
         return []
-    return [step.extra("mask", prod(record.shape[:2]), record.dtype)]
+    return [step.besides("mask", prod(record.shape[:2]), record.dtype)]
 
 
 def _attention(step: _Step) -> list[Saved]:
     """Query, key, value and output, and one logarithm for each query: no attention map."""
     logarithms = step.out_elements // step.op.outputs[0].shape[-1]
-    return [*_all_inputs(step), *step.output(), step.extra("statistics", logarithms, _STATISTIC)]
+    return [*_all_inputs(step), *step.output(), step.besides("statistics", logarithms, _STATISTIC)]
 
 
 def _condition(step: _Step) -> list[Saved]:
@@ -220,24 +243,27 @@ _RULES: dict[_Rule, str] = {
         square pow log log2 log10 log1p abs sin cos erf clamp clamp_min clamp_max var
         reflection_pad1d reflection_pad2d replication_pad1d replication_pad2d""",
     _all_inputs: """conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d
-        convolution prelu grid_sampler maximum minimum""",
+        convolution prelu grid_sampler maximum minimum gather""",
     # The variants in place of some activations are derived from their result, to save the copy.
     _output: """relu sigmoid tanh softmax log_softmax _softmax _log_softmax exp expm1 sqrt rsqrt
-        reciprocal hardtanh_ relu6_ leaky_relu_ elu_ selu_ celu_ threshold_""",
+        reciprocal leaky_relu_ elu_ selu_ celu_""",
     _input_and_output: "std norm linalg_vector_norm logsumexp amax amin prod",
     _second_output: "topk sort max min median kthvalue mode cummax cummin",
-    _other_inputs: "index gather index_select masked_fill scatter embedding index_fill",
+    _other_inputs: "index index_select masked_fill scatter embedding index_fill",
     _factors: "mul multiply matmul mm bmm mv dot inner linear einsum outer",
     _factors_after_sum: "addmm baddbmm addmv addr addcmul",
     _quotient: "div divide true_divide",
     _batch_norm: "batch_norm native_batch_norm",
     _layer_norm: "layer_norm native_layer_norm",
     _group_norm: "group_norm native_group_norm",
+    _instance_norm: "instance_norm",
+    _rms_norm: "rms_norm",
+    _log_sigmoid: "log_sigmoid",
     _max_pool: """max_pool1d max_pool2d max_pool3d max_pool1d_with_indices
         max_pool2d_with_indices max_pool3d_with_indices adaptive_max_pool1d adaptive_max_pool2d
         adaptive_max_pool3d""",
     _adaptive_avg_pool: "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d",
-    _dropout: "dropout native_dropout",
+    _dropout: "dropout alpha_dropout native_dropout",
     _feature_dropout: "feature_dropout",
     _attention: "scaled_dot_product_attention",
     _condition: "where",
@@ -299,7 +325,12 @@ def saved_tensors(trace: Trace) -> SavedTensors:
                 unknown.add(op.name)
             else:
                 items += rule(_Step(op, operands))
-    return SavedTensors(tuple(items), tuple(sorted(unknown)))
+    reached = [False] * len(trace.storages)
+    for op, flows in zip(trace.ops, needs_grad, strict=True):
+        for storage, record in zip(op.storages, op.outputs, strict=True):
+            if flows and storage >= 0 and "float" in record.dtype:
+                reached[storage] = True
+    return SavedTensors(tuple(items), tuple(reached), tuple(sorted(unknown)))
 
 
 def _operands(
