@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from math import prod
 from typing import NamedTuple
 
+from explorer.analysis.strides import Strides, merges, strides_of
 from explorer.trace.records import OpRecord, TensorRecord, Trace, Value
 
 ITEM_BYTES = {
@@ -56,6 +57,8 @@ class _Operand(NamedTuple):
     storage: int
     """-1 for a parameter, a buffer, or a view of one: their memory is not the pass's."""
     needs_grad: bool
+    strides: Strides | None = None
+    """None if they are not known."""
 
 
 class _Step(NamedTuple):
@@ -68,7 +71,7 @@ class _Step(NamedTuple):
         """Keep one operand; what an op in place overwrites is kept as a copy."""
         if place >= len(self.operands):
             return []
-        record, storage, _ = self.operands[place]
+        record, storage = self.operands[place][:2]
         if self.op.in_place and place == 0:
             return [self.besides("copy of the input", prod(record.shape), record.dtype)]
         return self._known("input", record, storage)
@@ -137,6 +140,31 @@ def _factors(step: _Step, first: int = 0) -> list[Saved]:
     left, right = step.operands[first : first + 2]
     kept = step.operand(first) if right.needs_grad else []
     return kept + (step.operand(first + 1) if left.needs_grad else [])
+
+
+def _linear(step: _Step) -> list[Saved]:
+    """The input, with all axes but the last merged: a copy where they do not lie in a row."""
+    record, _, _, strides = step.operands[0]
+    kept = _factors(step)
+    leading = len(record.shape) - 1
+    if kept and kept[0].storage == step.operands[0].storage and strides is not None:
+        if merges(record.shape[:-1], strides[:leading]):
+            return kept
+        kept[0] = step.besides("copy of the input", prod(record.shape), record.dtype)
+    return kept
+
+
+def _matmul(step: _Step) -> list[Saved]:
+    """Both factors, with the axes before the matrices merged: copies as for a linear layer."""
+    kept = _factors(step)
+    for place, item in enumerate(kept):
+        for record, storage, _, strides in step.operands:
+            batch = len(record.shape) - 2
+            if storage != item.storage or batch < 2 or strides is None:
+                continue
+            if not merges(record.shape[:batch], strides[:batch]):
+                kept[place] = step.besides("copy of the input", prod(record.shape), record.dtype)
+    return kept
 
 
 def _factors_after_sum(step: _Step) -> list[Saved]:
@@ -250,7 +278,9 @@ _RULES: dict[_Rule, str] = {
     _input_and_output: "std norm linalg_vector_norm logsumexp amax amin prod",
     _second_output: "topk sort max min median kthvalue mode cummax cummin",
     _other_inputs: "index index_select masked_fill scatter embedding index_fill",
-    _factors: "mul multiply matmul mm bmm mv dot inner linear einsum outer",
+    _factors: "mul multiply mm bmm mv dot inner einsum outer",
+    _linear: "linear",
+    _matmul: "matmul",
     _factors_after_sum: "addmm baddbmm addmv addr addcmul",
     _quotient: "div divide true_divide",
     _batch_norm: "batch_norm native_batch_norm",
@@ -355,7 +385,8 @@ def _operands(
             storages = trace.ops[value.op].storages
             # The metadata of one value is that of its memory's element type.
             gradient = needs_grad[value.op] and "float" in record.dtype
-            found.append(_Operand(record, storages[value.output], gradient))
+            strides = strides_of(trace, value)
+            found.append(_Operand(record, storages[value.output], gradient, strides))
     return tuple(found)
 
 
