@@ -484,7 +484,7 @@ class _Plan:
                 )
             )
         for copy, original in _uncopied(trace).items():
-            merged = blocks[original]
+            merged = blocks[original]  # itself merged already, if it is a copy
             merged.eager_end = max(merged.eager_end, blocks[copy].eager_end)
             blocks[copy] = merged
         self._note_uses(blocks)
@@ -551,19 +551,27 @@ def _uncopied(trace: Trace) -> dict[int, int]:
 
     There the result of attention has its heads outermost, and joining them is a copy. Real
     kernels lay it out as the query is laid out; heads cut out of a token's vector then join
-    without one.
+    without one. And there a dropout of nothing allocates what a real one hands on.
     """
     found: dict[int, int] = {}
     for op in trace.ops:
-        if op.is_view or op.name not in ("reshape", "flatten", "contiguous") or not op.inputs:
+        if op.is_view or op.in_place or not op.inputs:
             continue
         source = trace.ops[op.inputs[0].op]
-        if source.name not in ("transpose", "permute") or not source.inputs:
-            continue
-        attention = trace.ops[source.inputs[0].op]
-        if attention.name == "scaled_dot_product_attention" and _is_fused(trace, attention):
-            found[op.storages[0]] = attention.storages[0]
-    return found
+        if op.name == "dropout" and not op.attrs.get("p"):
+            found[op.storages[0]] = source.storages[op.inputs[0].output]
+        elif op.name in ("reshape", "flatten", "contiguous") and _joins_heads(trace, source):
+            found[op.storages[0]] = source.storages[0]
+    # A real pass hands on already; what hands on a parameter's memory stands for no activation.
+    return {copy: kept for copy, kept in found.items() if kept >= 0 and copy != kept}
+
+
+def _joins_heads(trace: Trace, source: OpRecord) -> bool:
+    """Whether an op moves the heads of an attention behind its tokens."""
+    if source.name not in ("transpose", "permute") or not source.inputs:
+        return False
+    attention = trace.ops[source.inputs[0].op]
+    return attention.name == "scaled_dot_product_attention" and _is_fused(trace, attention)
 
 
 def _is_fused(trace: Trace, attention: OpRecord) -> bool:
