@@ -1,4 +1,4 @@
-"""What a trace says: totals, layers, stages, memory and worked formulas, as pure functions of it."""
+"""What a trace says: totals, layers, stages, memory, formulas, each a pure function of it."""
 
 from explorer.analysis.layers import (
     Layer,
