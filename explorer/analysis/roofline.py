@@ -385,7 +385,7 @@ def _time(
     nbytes = _scaled(op.bytes_read, op.input_tensors, dtype) + _scaled(
         op.bytes_written, op.outputs, dtype
     )
-    launches = int(op.kind != "input" and bool(op.macs or other or nbytes))
+    launches = int(bool(op.macs or other or nbytes))
     compute = 1e3 * (2 * op.macs / peak + other / vector_peak)
     memory = 1e3 * nbytes / bandwidth
     waiting = 1e3 * overhead * launches
