@@ -26,7 +26,8 @@ from explorer.analysis.totals import Convention, totals
 from explorer.analysis.units import count, memory, percent, shape_text
 from explorer.diagram.export import FORMATS, scene_file, scene_html
 from explorer.diagram.graph import openable, opened_to
-from explorer.diagram.interactive import HEATS, heat, heat_scale, scene_data
+from explorer.diagram.heat import DEFAULT_DEVICE, HEATS, scene_heat
+from explorer.diagram.interactive import scene_data
 from explorer.diagram.views import VIEWS, depths, view_scene
 from explorer.errors import ExplorerError, OptionError, TraceError
 from explorer.trace import trace_model
@@ -35,6 +36,7 @@ from explorer.zoo import SOURCES, get_spec, list_models
 if TYPE_CHECKING:
     import pandas as pd
 
+    from explorer.diagram.heat import Heat
     from explorer.diagram.scene import Scene
     from explorer.models import ModelSpec, Option
     from explorer.models._registry import OptionValue
@@ -170,6 +172,11 @@ def _add_diagram(commands: Any) -> None:
         "--heat", choices=HEATS, help="colour boxes by a quantity instead of by kind"
     )
     diagram.add_argument(
+        "--device",
+        default=DEFAULT_DEVICE,
+        help=f"that --heat latency predicts for (default {DEFAULT_DEVICE})",
+    )
+    diagram.add_argument(
         "--format", choices=tuple(FORMATS), help="of the file; its ending if left, svg for stdout"
     )
     diagram.add_argument("--theme", choices=("light", "dark"), default="light")
@@ -287,10 +294,11 @@ def _diagram(arguments: argparse.Namespace) -> None:
     dark = arguments.theme == "dark"
     if form == "html":
         rows = {row.key: row for row in layers(trace)}
-        colors = _both_themes(scene, arguments.heat)
+        heats = {theme: _heat(scene, trace, arguments, theme) for theme in ("light", "dark")}
+        colors = {theme: each for theme, each in heats.items() if each} or None
         drawn = scene_html([(scene.title, scene_data(scene, trace, rows), colors)], dark=dark)
     else:
-        shade = heat(scene, arguments.heat, arguments.theme) if arguments.heat else None
+        shade = _heat(scene, trace, arguments, arguments.theme)
         drawn = scene_file(scene, form, dark=dark, heat=shade)
     if arguments.output is None:
         sys.stdout.flush()
@@ -302,6 +310,12 @@ def _diagram(arguments: argparse.Namespace) -> None:
         raise OptionError(
             f"{arguments.output} cannot be written: {error.strerror}.", "output"
         ) from error
+
+
+def _heat(scene: Scene, trace: Trace, arguments: argparse.Namespace, theme: str) -> Heat | None:
+    if arguments.heat is None:
+        return None
+    return scene_heat(scene, trace, arguments.heat, theme, device=arguments.device)
 
 
 def _diagram_format(arguments: argparse.Namespace) -> str:
@@ -335,18 +349,6 @@ def _opened(trace: Trace, arguments: argparse.Namespace, depth: int) -> set[str]
             raise OptionError(f"{trace.model} has no module {path!r} to open: {hint}", "open")
     outer = {path[:end] for path in arguments.open for end in range(len(path)) if path[end] == "."}
     return {*arguments.open, *outer} - set(opened_to(trace, depth))
-
-
-def _both_themes(scene: Scene, measure: str | None) -> dict[str, Any] | None:
-    if measure is None:
-        return None
-    return {
-        "heat": {theme: heat(scene, measure, theme) for theme in ("light", "dark")},
-        "scale": {
-            theme: {**heat_scale(scene, measure, theme), "title": measure}
-            for theme in ("light", "dark")
-        },
-    }
 
 
 def _trace(arguments: argparse.Namespace) -> None:

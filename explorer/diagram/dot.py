@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
+from explorer.diagram.heat import Heat, heat_words
 from explorer.diagram.scene import Edge, Group, Node, Scene
 from explorer.diagram.scene_svg import is_strong
 from explorer.diagram.svg import ARROW
@@ -18,13 +19,13 @@ _POINTS = 0.75
 """Points to a pixel of the scene."""
 
 
-def scene_dot(scene: Scene, *, dark: bool = False, heat: Mapping[str, str] | None = None) -> str:
+def scene_dot(scene: Scene, *, dark: bool = False, heat: Heat | None = None) -> str:
     """Write a scene as a DOT digraph.
 
     Args:
         scene: what to write.
         dark: colours for a dark page.
-        heat: key of a node -> colour to fill it with.
+        heat: colour boxes by a quantity, see `heat.scene_heat`.
     """
     theme = "dark" if dark else "light"
     nodes = [node for node in scene.nodes if node.key]
@@ -33,8 +34,9 @@ def scene_dot(scene: Scene, *, dark: bool = False, heat: Mapping[str, str] | Non
         f"// {_plain(scene.title)}. {_plain(scene.caption)}",
         "// Places as drawn: neato -n2 -Tpdf; a new layout: dot -Tpdf.",
         f"digraph {_quoted(scene.title)} {{",
-        f"  graph [label={_quoted(scene.caption)}, labelloc=b, fontname=Helvetica, fontsize=9, "
-        f'bgcolor="{PAPER[theme]}", fontcolor="{MUTED_INK[theme]}", '
+        f"  graph [labelloc=b, label={_quoted(scene.caption + heat_words(heat))}, "
+        f'fontname=Helvetica, fontsize=9, bgcolor="{PAPER[theme]}", '
+        f'fontcolor="{MUTED_INK[theme]}", '
         f"rankdir={'LR' if scene.horizontal else 'TB'}];",
         f'  node [fontname=Helvetica, fontcolor="{INK[theme]}", style="filled,rounded", '
         "fixedsize=true];",
@@ -56,7 +58,7 @@ def _clusters(
     nodes: Sequence[Node],
     inner: Mapping[str, str],
     theme: str,
-    heat: Mapping[str, str] | None,
+    heat: Heat | None,
 ) -> list[str]:
     """Each frame as a cluster; frames inside others stay inside them."""
     around = {group.key: _around(group, scene.groups) for group in scene.groups}
@@ -85,13 +87,13 @@ def _clusters(
     return lines
 
 
-def _node(node: Node, scene: Scene, theme: str, heat: Mapping[str, str] | None) -> str:
+def _node(node: Node, scene: Scene, theme: str, heat: Heat | None) -> str:
     color = KIND_COLORS[theme][node.kind]
     fill = tint(color, theme, 0.2 if is_strong(node) and node.shape != "strip" else 0.1)
     if node.shape == "round":
         fill = PAPER[theme]
     if heat:
-        fill = heat.get(node.key, PAPER[theme])
+        fill = heat.colors.get(node.key, PAPER[theme])
     x = (node.x + node.width / 2) * _POINTS
     y = (scene.height - node.y - node.height / 2) * _POINTS
     shape = {"round": "circle", "volume": "box3d"}.get(node.shape, "box")

@@ -9,7 +9,8 @@ from html import escape
 from typing import Any, Final
 
 from explorer.diagram.dot import scene_dot
-from explorer.diagram.interactive import assets, signature, theme_data
+from explorer.diagram.heat import Heat
+from explorer.diagram.interactive import assets, heat_data, signature, theme_data
 from explorer.diagram.scene import Scene
 from explorer.diagram.scene_svg import scene_svg
 from explorer.diagram.tikz import scene_tikz
@@ -29,16 +30,14 @@ _SHARP, _MOST_PIXELS, _LONGEST = 2.0, 60_000_000, 30_000
 shows more than some 32,000."""
 
 
-def scene_file(
-    scene: Scene, form: str, *, dark: bool = False, heat: Mapping[str, str] | None = None
-) -> bytes:
+def scene_file(scene: Scene, form: str, *, dark: bool = False, heat: Heat | None = None) -> bytes:
     """Make a file of exactly what a scene shows; for "html" see `scene_html`.
 
     Args:
         scene: what to draw.
         form: one of `FORMATS`, without "html".
         dark: draw for a dark page.
-        heat: key of a node -> colour to fill it with, see `interactive.heat`.
+        heat: colour boxes by a quantity, see `heat.scene_heat`.
 
     Raises:
         OptionError: there is no such format, or what writes it is not installed.
@@ -122,10 +121,10 @@ let theme = dark ? "dark" : "light", at = 0, selected = "";
 function present() {{
   const view = views[at];
   about.textContent = view.scene.caption;
-  const heat = view.heat && view.heat[theme], scale = view.scale && view.scale[theme];
+  const heat = view.heat && view.heat[theme];
   drawDiagram({{
     parentElement: root,
-    data: {{ scene: view.scene, theme: themes[theme], heat, scale, selected, layer: selected,
+    data: {{ scene: view.scene, theme: themes[theme], heat, selected, layer: selected,
       subject: view.title, signature: view.signature + theme }},
     setTriggerValue: (_, done) => {{
       if (done.what !== "select") return;
@@ -144,19 +143,24 @@ present();
 
 
 def scene_html(
-    views: Sequence[tuple[str, Mapping[str, Any], Mapping[str, Any] | None]], *, dark: bool = False
+    views: Sequence[tuple[str, Mapping[str, Any], Mapping[str, Heat] | None]], *, dark: bool = False
 ) -> bytes:
     """Make one HTML file with the interactive view, which needs no network and no server.
 
     Args:
         views: title, data (`interactive.scene_data`) and heat of each scene; what is shown
-            first stands first. A heat holds "heat" and "scale", each for both themes.
+            first stands first. A heat is one for each theme, "light" and "dark".
         dark: begin with the dark page.
     """
     sources = assets()
     js = sources["js"].replace("export default function (", "function drawDiagram(")
     packed = [
-        {"title": title, "scene": data, "signature": signature(data), **(heat or {})}
+        {
+            "title": title,
+            "scene": data,
+            "signature": signature(data),
+            "heat": heat and {theme: heat_data(each) for theme, each in heat.items()},
+        }
         for title, data, heat in views
     ]
     data = json.dumps(

@@ -12,14 +12,12 @@ from explorer.analysis.layers import Layer
 from explorer.analysis.receipts import receipt
 from explorer.analysis.totals import DEFAULT, Convention
 from explorer.analysis.units import compact, count, memory
+from explorer.diagram.heat import Heat
 from explorer.diagram.scene import Edge, Group, Node, Scene, Text
 from explorer.diagram.scene_svg import is_strong, kinds_of
 from explorer.diagram.svg import FACES, cuboid_faces, curve_path, line_path, text_width
 from explorer.figures.theme import INK, KIND_COLORS, MUTED_INK, PAPER, tint
 from explorer.trace.records import Trace
-
-HEATS = ("params", "cost", "activations")
-"""What boxes can be coloured by instead of their kind."""
 
 
 def assets() -> dict[str, str]:
@@ -190,46 +188,13 @@ def _index(scene: Scene, rows: Iterable[Layer]) -> list[list[str]]:
     ]
 
 
-def heat(scene: Scene, measure: str, theme: str) -> dict[str, str]:
-    """A colour for each box: the more of the quantity, the deeper.
-
-    Args:
-        scene: the boxes.
-        measure: one of `HEATS`.
-        theme: "light" or "dark".
-    """
-    shares = heat_shares(scene, measure)
-    color = KIND_COLORS[theme]["linear"]
-    return {key: tint(color, theme, 0.75 * share) for key, share in shares.items()}
-
-
-def heat_shares(scene: Scene, measure: str) -> dict[str, float]:
-    """For each box its quantity as a share of the largest one."""
-    amounts = _amounts(scene, measure)
-    most = max(amounts.values(), default=0) or 1
-    # The square root shows small ones, too.
-    return {key: (amount / most) ** 0.5 for key, amount in amounts.items()}
-
-
-def heat_scale(scene: Scene, measure: str, theme: str) -> dict[str, Any]:
-    """The colours from nothing to the most, and how much that is.
-
-    Args:
-        scene: the boxes.
-        measure: one of `HEATS`.
-        theme: "light" or "dark".
-    """
-    most = max(_amounts(scene, measure).values(), default=0)
-    color = KIND_COLORS[theme]["linear"]
+def heat_data(heat: Heat | None) -> dict[str, Any] | None:
+    """The colours by a quantity, and their scale."""
+    if heat is None:
+        return None
     return {
-        "colors": [tint(color, theme, 0.75 * step / 4) for step in range(5)],
-        "most": memory(most) if measure == "activations" else compact(most),
-    }
-
-
-def _amounts(scene: Scene, measure: str) -> dict[str, int]:
-    field = {"params": "params", "cost": "cost", "activations": "activation_bytes"}[measure]
-    return {node.key: int(getattr(node, field)) for node in scene.nodes if node.key}
+        "colors": heat.colors, "scale": list(heat.scale), "title": heat.title, "most": heat.most
+    }  # fmt: skip
 
 
 def signature(data: Mapping[str, Any]) -> str:

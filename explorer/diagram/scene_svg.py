@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
 
 from explorer.diagram.graph import DETAIL_SIZE
+from explorer.diagram.heat import Heat
 from explorer.diagram.scene import Edge, Node, Scene
 from explorer.diagram.svg import Sheet, text_width
 
@@ -15,13 +15,13 @@ _BAR = 6.0
 """Height of a card's bar."""
 
 
-def scene_svg(scene: Scene, *, dark: bool = False, heat: Mapping[str, str] | None = None) -> str:
+def scene_svg(scene: Scene, *, dark: bool = False, heat: Heat | None = None) -> str:
     """Draw a scene, with its title, caption and the meaning of its colours.
 
     Args:
         scene: what to draw.
         dark: draw for a dark page.
-        heat: key of a node -> colour to fill it with, see `interactive.heat`.
+        heat: colour boxes by a quantity, see `heat.scene_heat`.
     """
     sheet = Sheet(dark=dark)
     sheet.reach((0, 0), (scene.width, scene.height))
@@ -49,7 +49,9 @@ def scene_svg(scene: Scene, *, dark: bool = False, heat: Mapping[str, str] | Non
     for line in caption_lines(scene):
         sheet.text(0, low, line, 11, anchor="start", muted=True)
         low += 16
-    if not heat:
+    if heat:
+        _draw_scale(sheet, heat, low + 8)
+    else:
         _draw_legend(sheet, scene, low + 8)
     kinds = ", ".join(kinds_of(scene))
     description = (
@@ -70,6 +72,16 @@ def kinds_of(scene: Scene) -> tuple[str, ...]:
 def caption_lines(scene: Scene) -> list[str]:
     """The caption, broken to the width of the picture."""
     return textwrap.wrap(scene.caption, max(60, int(scene.width / 6.4)))
+
+
+def _draw_scale(sheet: Sheet, heat: Heat, y: float) -> None:
+    text = f"{heat.title}: 0"
+    sheet.text(0, y, text, 11, anchor="start", muted=True)
+    x = text_width(text, 11) + 8
+    for color in heat.scale:
+        sheet.box(x, y - 6, 24, 12, "input", round_=0, strong=False, fill=color)
+        x += 24
+    sheet.text(x + 8, y, heat.most, 11, anchor="start", muted=True)
 
 
 def _draw_legend(sheet: Sheet, scene: Scene, y: float) -> None:
@@ -95,9 +107,9 @@ def _draw_edge(sheet: Sheet, edge: Edge) -> None:
     sheet.curve(*edge.points, arrow=edge.arrow, width=width, kind=kind, sideways=edge.sideways)
 
 
-def _draw_node(sheet: Sheet, node: Node, heat: Mapping[str, str] | None) -> None:
+def _draw_node(sheet: Sheet, node: Node, heat: Heat | None) -> None:
     middle_x, middle_y = node.x + node.width / 2, node.y + node.height / 2
-    fill = heat.get(node.key, sheet.paper) if heat else ""
+    fill = heat.colors.get(node.key, sheet.paper) if heat else ""
     if node.shape == "dot":
         sheet.dot(middle_x, middle_y)
     elif node.shape == "round":

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from explorer.diagram.graph import DETAIL_SIZE
+from explorer.diagram.heat import Heat, heat_words
 from explorer.diagram.scene import Edge, Group, Node, Point, Scene
 from explorer.diagram.scene_svg import is_strong, kinds_of
 from explorer.diagram.svg import FACES, cuboid_faces
@@ -19,17 +20,17 @@ _ESCAPES = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
     "_": r"\_", "%": r"\%", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
     "<": "$<$", ">": "$>$", "×": r"$\times$", "·": r"$\cdot$", "→": r"$\to$", "−": "$-$",
-    "⋯": r"$\cdots$", "≤": r"$\leq$", "≥": r"$\geq$", "ᵀ": r"\textsuperscript{T}",
+    "µ": r"$\mu$", "⋯": r"$\cdots$", "≤": r"$\leq$", "≥": r"$\geq$", "ᵀ": r"\textsuperscript{T}",
 }  # fmt: skip
 
 
-def scene_tikz(scene: Scene, *, dark: bool = False, heat: Mapping[str, str] | None = None) -> str:
+def scene_tikz(scene: Scene, *, dark: bool = False, heat: Heat | None = None) -> str:
     """Write a scene as a standalone LaTeX document.
 
     Args:
         scene: what to write.
         dark: colours for a dark page.
-        heat: key of a node -> colour to fill it with.
+        heat: colour boxes by a quantity, see `heat.scene_heat`.
     """
     return _Document(scene, dark, heat).text()
 
@@ -37,7 +38,7 @@ def scene_tikz(scene: Scene, *, dark: bool = False, heat: Mapping[str, str] | No
 class _Document:
     """Collects the commands of one scene, and the colours that they use."""
 
-    def __init__(self, scene: Scene, dark: bool, heat: Mapping[str, str] | None) -> None:
+    def __init__(self, scene: Scene, dark: bool, heat: Heat | None) -> None:
         self.scene, self.heat = scene, heat
         self.theme = "dark" if dark else "light"
         self.unit = min(_POINT, _LONGEST / max(scene.width, scene.height, 1.0))
@@ -52,7 +53,7 @@ class _Document:
         body.append(
             f"\\node[anchor=north west, text width={width:.1f}bp, "
             f"text={self.color(MUTED_INK[theme])}, {self._font(11)}] at (0,{low:.1f}) "
-            f"{{{_escaped(scene.caption)} Kinds: {', '.join(kinds_of(scene))}.}};"
+            f"{{{_escaped(scene.caption + self._meaning())}}};"
         )
         defined = [
             f"\\definecolor{{{name}}}{{HTML}}{{{value.lstrip('#').upper()}}}"
@@ -78,6 +79,10 @@ class _Document:
                 "",
             )
         )
+
+    def _meaning(self) -> str:
+        """What the colours say."""
+        return heat_words(self.heat) or f" Kinds: {', '.join(kinds_of(self.scene))}."
 
     def color(self, value: str) -> str:
         """The name of a colour, which the document defines."""
@@ -166,7 +171,7 @@ class _Document:
             yield f"\\fill[{self.color(ink)}] ({x:.1f},{y:.1f}) circle[radius={radius:.2f}bp];"
             return
         color = MUTED_INK[self.theme] if self.heat else KIND_COLORS[self.theme][node.kind]
-        fill = self.heat.get(node.key, PAPER[self.theme]) if self.heat else ""
+        fill = self.heat.colors.get(node.key, PAPER[self.theme]) if self.heat else ""
         if node.shape == "round":
             yield from self._circle(node, x, y, color)
         elif node.shape == "volume":

@@ -36,13 +36,8 @@ from explorer.analysis import (
 from explorer.analysis.catalogue import Entry, entry
 from explorer.analysis.published import REID_INPUT, ReidCounts, reid_counts
 from explorer.diagram.export import scene_file, scene_html
-from explorer.diagram.interactive import (
-    heat,
-    heat_scale,
-    scene_data,
-    signature,
-    theme_data,
-)
+from explorer.diagram.heat import Heat, scene_heat
+from explorer.diagram.interactive import heat_data, scene_data, signature, theme_data
 from explorer.diagram.scene import Scene
 from explorer.diagram.views import FIRST_DIRECTION, ViewName, depths, view_scene
 from explorer.errors import ExplorerError, InputSizeError, TraceError
@@ -373,8 +368,7 @@ def diagram(choice: Choice, view: View, theme: Theme) -> Diagram:
         "subject": f"{choice.model} {view.zoom} {flow}",
         "scene": data,
         "theme": theme_data(theme),
-        "heat": None if view.heat == "kind" else heat(scene, view.heat, theme),
-        "scale": None if view.heat == "kind" else heat_scale(scene, view.heat, theme),
+        "heat": heat_data(_heat(choice, view, theme)),
         "selected": selected,
         "layer": found.layer.key if found else "",
     }
@@ -389,15 +383,14 @@ def diagram_file(choice: Choice, view: View, theme: Theme, form: str) -> Callabl
         dark = theme == "dark"
         if form == "html":
             return scene_html([*_pages(choice, view, data)], dark=dark)
-        colors = None if view.heat == "kind" else heat(scene, view.heat, theme)
-        return scene_file(scene, form, dark=dark, heat=colors)
+        return scene_file(scene, form, dark=dark, heat=_heat(choice, view, theme))
 
     return content
 
 
 def _pages(
     choice: Choice, view: View, shown: dict[str, Any]
-) -> Iterator[tuple[str, dict[str, Any], dict[str, Any] | None]]:
+) -> Iterator[tuple[str, dict[str, Any], dict[str, Heat] | None]]:
     """What is shown, and the same picture at its other depths if they are not huge."""
     first, most = _depths(choice, view.zoom)
     at = min(view.depth or first, most)
@@ -411,21 +404,41 @@ def _pages(
             yield f"depth {depth}", data, _both_heats(choice, other)
 
 
+_THEMES: tuple[Theme, ...] = ("light", "dark")
 _MOST_SAVED = 1500
 """Boxes of another depth that an HTML file still carries along."""
 
 
-def _both_heats(choice: Choice, view: View) -> dict[str, Any] | None:
+def _both_heats(choice: Choice, view: View) -> dict[str, Heat] | None:
     if view.heat == "kind":
         return None
-    scene, _, _ = _shown(choice, view)
-    themes: tuple[Theme, ...] = ("light", "dark")
-    return {
-        "heat": {theme: heat(scene, view.heat, theme) for theme in themes},
-        "scale": {
-            theme: {**heat_scale(scene, view.heat, theme), "title": view.heat} for theme in themes
-        },
-    }
+    return {theme: found for theme in _THEMES if (found := _heat(choice, view, theme))}
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def _heat_of(
+    choice: Choice,
+    convention: Convention,
+    zoom: ViewName,
+    depth: int,
+    toggled: tuple[str, ...],
+    measure: str,
+    device: str,
+    theme: Theme,
+) -> Heat:
+    scene, _, _ = _scene(choice, convention, zoom, depth, toggled, horizontal=True)
+    return scene_heat(scene, _trace(choice), measure, theme, convention, device)
+
+
+def _heat(choice: Choice, view: View, theme: Theme) -> Heat | None:
+    """The colours by a quantity that the view asks for; those do not depend on the direction."""
+    if view.heat == "kind":
+        return None
+    first, most = _depths(choice, view.zoom)
+    depth = min(view.depth or first, most)
+    return _heat_of(
+        choice, view.convention, view.zoom, depth, view.toggled, view.heat, view.device, theme
+    )
 
 
 def _shown_at(scene: Scene, layer: Layer) -> str:

@@ -6,6 +6,7 @@ import json
 
 import streamlit as st
 
+from explorer.analysis.roofline import devices
 from explorer.analysis.units import count
 from explorer.diagram.export import FORMATS
 from explorer.diagram.views import FIRST_DIRECTION
@@ -96,13 +97,9 @@ def diagram(choice: Choice, view: View) -> None:
             on_change=forget_opened,
         )  # fmt: skip
         _diagram_controls(view, drawn)
-    scale = drawn.data["scale"]
-    data = drawn.data if scale is None else {
-        **drawn.data, "scale": {**scale, "title": _heat_names(view)[view.heat]}
-    }  # fmt: skip
     draw(
         key="diagram",
-        data={**data, "signature": drawn.signature, "height": _HEIGHT},
+        data={**drawn.data, "signature": drawn.signature, "height": _HEIGHT},
         on_act_change=lambda: act("diagram"),
         height="content",
     )
@@ -149,6 +146,12 @@ def _diagram_controls(view: View, drawn: cache.Diagram) -> None:
         "Colour by", HEATS, key="heat", format_func=_heat_names(view).__getitem__,
         on_change=address.touch, width=150,
     )  # fmt: skip
+    if view.heat == "latency":
+        st.selectbox(
+            "Predicted for", [device.name for device in devices()], key="device",
+            on_change=address.touch, width=220,
+            help="A roofline prediction in float32, not a measurement.",
+        )  # fmt: skip
     if view.zoom != "volume":
         st.segmented_control(
             "Direction", list(FLOWS), key="flow", required=True, format_func=_ARROWS.__getitem__,
@@ -162,6 +165,7 @@ def _heat_names(view: View) -> dict[str, str]:
         "params": "Parameters",
         "cost": view.convention.unit,
         "activations": "Activation memory",
+        "latency": "Predicted time",
     }
 
 

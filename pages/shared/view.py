@@ -8,6 +8,9 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar
 import streamlit as st
 
 from explorer.analysis import Convention
+from explorer.analysis.roofline import devices
+from explorer.diagram.heat import DEFAULT_DEVICE
+from explorer.diagram.heat import HEATS as QUANTITIES
 from explorer.diagram.views import ViewName
 from explorer.trace.records import KINDS
 from pages.shared import address
@@ -34,7 +37,7 @@ ZOOMS: Final[dict[ViewName, str]] = {
     "stages": "Stages", "blocks": "Blocks", "ops": "Operations", "volume": "Tensors"
 }  # fmt: skip
 """Name in the link -> title of what the diagram shows."""
-HEATS: Final = ("kind", "params", "cost", "activations")
+HEATS: Final = ("kind", *QUANTITIES)
 FLOWS: Final = {"down": "Down", "right": "Right"}
 MAX_TOGGLED: Final = 60
 """Modules opened or closed by hand that a link carries."""
@@ -66,6 +69,8 @@ class View(NamedTuple):
     """Modules that are open although their depth says closed, or the other way round."""
     heat: str
     """What the diagram's boxes are coloured by."""
+    device: str
+    """Device that times are predicted for."""
     flow: str
     """Direction in which the diagram runs; "" leaves it to the picture."""
 
@@ -86,6 +91,8 @@ def open_view() -> View:
     depth = address.restore("open", "open", _level, 0)
     toggled: list[str] = address.restore("toggled", "toggled", _keys, [])
     heat = address.restore("heat", "heat", _one_of(HEATS), "kind")
+    names = [device.name for device in devices()]
+    device = address.restore("device", "device", _one_of(names), DEFAULT_DEVICE)
     flow = address.restore("flow", "flow", _one_of(tuple(FLOWS)), "")
     state[_TAB_WIDGET] = TABS[tab]
     address.record(
@@ -103,6 +110,7 @@ def open_view() -> View:
             "open": str(depth) if depth else None,
             "toggled": ",".join(toggled) or None,
             "heat": heat if heat != "kind" else None,
+            "device": device if device != DEFAULT_DEVICE else None,
             "flow": flow or None,
         }
     )
@@ -120,6 +128,7 @@ def open_view() -> View:
         depth=depth,
         toggled=tuple(toggled),
         heat=heat,
+        device=device,
         flow=flow,
     )
 

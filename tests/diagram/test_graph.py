@@ -12,7 +12,8 @@ import pytest
 from explorer import get_spec, list_models, trace_model
 from explorer.analysis.layers import layers
 from explorer.diagram.graph import default_depth, graph_scene, openable, opened_to
-from explorer.diagram.interactive import heat, heat_shares, scene_data, theme_data
+from explorer.diagram.heat import scene_heat
+from explorer.diagram.interactive import scene_data, theme_data
 from explorer.diagram.scene import Scene
 from explorer.diagram.scene_svg import scene_svg
 from explorer.trace.records import KINDS, Trace
@@ -200,11 +201,11 @@ def test_the_interactive_view_gets_what_the_svg_draws() -> None:
 
 def test_heat_is_deepest_where_most_is_spent() -> None:
     scene = graph_scene(traced("resnet18"), ())
-    shares = heat_shares(scene, "params")
+    shares = scene_heat(scene, traced("resnet18"), "params", "light").shares
     assert max(shares, key=shares.__getitem__) == "layer4"
     assert shares["layer4"] == 1
     assert shares["relu"] == 0
-    colors = heat(scene, "cost", "light")
-    drawn = scene_svg(scene, heat=colors)
-    assert all(f'fill="{color}"' in drawn for color in colors.values())
-    assert all(re.fullmatch("#[0-9A-F]{6}", color) for color in colors.values())
+    heat = scene_heat(scene, traced("resnet18"), "cost", "light")
+    drawn = scene_svg(scene, heat=heat)
+    assert all(f'fill="{color}"' in drawn for color in heat.colors.values())
+    assert all(re.fullmatch("#[0-9A-F]{6}", color) for color in heat.colors.values())

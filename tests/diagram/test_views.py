@@ -16,11 +16,13 @@ from torch import Tensor, nn
 
 from explorer import get_spec, list_models, trace_model
 from explorer.analysis.layers import layers
+from explorer.analysis.roofline import get_device, predict
 from explorer.analysis.stages import stages
 from explorer.analysis.totals import Convention
 from explorer.dataflow import Dataflow
 from explorer.diagram.export import FORMATS, scene_file, scene_html
-from explorer.diagram.interactive import heat, heat_scale, scene_data
+from explorer.diagram.heat import scene_heat
+from explorer.diagram.interactive import scene_data
 from explorer.diagram.scene import Scene
 from explorer.diagram.stage_cards import stages_scene
 from explorer.diagram.svg import text_width
@@ -229,16 +231,30 @@ def test_dot_keeps_places_and_lines() -> None:
     assert text.count('[pos="e,') == text.count("->")
 
 
-def test_heat_colours_every_format() -> None:
+def test_heat_colours_every_format_and_says_what_it_means() -> None:
     scene = drawn("resnet18", "blocks")
-    colors = heat(scene, "cost", "light")
+    heat = scene_heat(scene, traced("resnet18"), "cost", "light")
     deepest = max(scene.nodes, key=lambda node: node.cost)
+    assert heat.most == "118 M"  # the stem's convolution: 64 * 147 * 112 * 112
+    assert heat.scale[-1] == heat.colors[deepest.key]
     for form in ("svg", "dot", "tex"):
-        text = scene_file(scene, form, heat=colors).decode().lower()
-        assert colors[deepest.key].lstrip("#").lower() in text
-    scale = heat_scale(scene, "cost", "light")
-    assert scale["most"] == "118 M"  # the stem's convolution: 64 * 147 * 112 * 112
-    assert scale["colors"][-1] == colors[deepest.key]
+        text = scene_file(scene, form, heat=heat).decode()
+        assert heat.colors[deepest.key].lstrip("#").lower() in text.lower()
+        assert "118 M" in text
+        assert "MACs" in text
+
+
+def test_heat_by_predicted_time_is_that_of_the_roofline() -> None:
+    trace = traced("resnet18")
+    scene = drawn("resnet18", "blocks")
+    heat = scene_heat(scene, trace, "latency", "light", device="T4")
+    times = [op.ms for op in predict(trace, get_device("T4")).ops]
+    (conv,) = [node for node in scene.nodes if node.key == "layer1.0.conv1"]
+    (stem,) = [node for node in scene.nodes if node.key == "conv1"]
+    ratio = sum(times[op] for op in conv.ops) / 2 / times[stem.ops[0]]
+    assert (heat.shares["layer1.0.conv1"] / heat.shares["conv1"]) ** 2 == pytest.approx(ratio)
+    assert heat.title == "Predicted time on T4, float32"
+    assert heat.most.endswith(" µs")
 
 
 def test_the_caption_says_what_is_counted() -> None:

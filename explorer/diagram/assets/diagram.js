@@ -174,7 +174,7 @@ function paint(state) {
     boxes.forEach((box, face) => {
       box.setAttribute("stroke", color);
       const own = node.shape === "volume" ? theme.faces[node.kind][face] : node.shape === "round" ? theme.paper : node.strong && node.shape !== "strip" ? theme.fills[node.kind] : theme.faint[node.kind];
-      box.setAttribute("fill", heat ? heat[key] || theme.paper : own);
+      box.setAttribute("fill", heat ? heat.colors[key] || theme.paper : own);
     });
     if (back) { back.setAttribute("stroke", color); back.setAttribute("fill", boxes[0].getAttribute("fill")); }
   }
@@ -182,7 +182,7 @@ function paint(state) {
 
 // What the colours mean: the kinds that are drawn, or the scale of a quantity.
 function legend(frame, state) {
-  const { theme, scale, scene } = state.data, list = frame.querySelector(".legend");
+  const { theme, heat, scene } = state.data, list = frame.querySelector(".legend");
   list.replaceChildren();
   const add = (text, fill, stroke) => {
     const item = document.createElement("span");
@@ -190,13 +190,13 @@ function legend(frame, state) {
     item.append(text);
     list.append(item);
   };
-  if (scale) {
-    add(scale.title);
+  if (heat) {
+    add(heat.title);
     add("0");
     const bar = document.createElement("b");
-    bar.style.background = `linear-gradient(to right, ${scale.colors.join(",")})`;
+    bar.style.background = `linear-gradient(to right, ${heat.scale.join(",")})`;
     list.append(bar);
-    add(scale.most);
+    add(heat.most);
   } else for (const kind of scene.kinds) add(kind, theme.fills[kind], theme.colors[kind]);
 }
 
