@@ -14,7 +14,8 @@ from explorer.trace.records import Trace
 HEATS: Final = ("params", "cost", "activations", "latency")
 DEFAULT_DEVICE: Final = "NVIDIA T4"
 """What times are predicted for unasked: the GPU that is met most often for nothing."""
-_DEEPEST, _STEPS = 0.75, 5
+_DEEPEST, _STEPS = {"light": 0.75, "dark": 0.55}, 5
+"""How much of the colour the largest amount has: text on it keeps a contrast of 4.5."""
 
 
 class Heat(NamedTuple):
@@ -72,8 +73,10 @@ def scene_heat(
     color = KIND_COLORS[theme]["linear"]
     return Heat(
         title=heat_title(measure, convention, device),
-        colors={key: tint(color, theme, _DEEPEST * share) for key, share in shares.items()},
-        scale=tuple(tint(color, theme, _DEEPEST * step / (_STEPS - 1)) for step in range(_STEPS)),
+        colors={key: tint(color, theme, _DEEPEST[theme] * share) for key, share in shares.items()},
+        scale=tuple(
+            tint(color, theme, _DEEPEST[theme] * step / (_STEPS - 1)) for step in range(_STEPS)
+        ),
         most=_text(most, measure),
         shares=shares,
     )

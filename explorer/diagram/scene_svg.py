@@ -137,7 +137,7 @@ def _draw_box(sheet: Sheet, node: Node, fill: str) -> None:
     )  # fmt: skip
     if node.detail:
         sheet.text(middle_x, middle_y - 8, node.title, node.size)
-        sheet.text(middle_x, middle_y + 9, node.detail, DETAIL_SIZE, muted=True)
+        sheet.text(middle_x, middle_y + 9, node.detail, DETAIL_SIZE)
     else:
         sheet.text(middle_x, middle_y, node.title, node.size)
 

@@ -118,7 +118,7 @@ class Sheet:
         self.box(x + 4, y + 4, width, height, kind, strong=False)
         self.box(x, y, width, height, kind, ops=tuple(ops), key=key)
         self.text(x + width / 2, y + height / 2 - 8, lines[0], 13)
-        self.text(x + width / 2, y + height / 2 + 10, lines[1], 11, muted=True)
+        self.text(x + width / 2, y + height / 2 + 10, lines[1], 11)
 
     def circle(
         self, x: float, y: float, radius: float, kind: str, ops: tuple[int, ...] = (),

@@ -194,7 +194,7 @@ class _Document:
 
     def _box(self, node: Node, color: str, fill: str) -> Iterator[str]:
         x, y = node.x + node.width / 2, node.y + node.height / 2
-        ink, muted = INK[self.theme], MUTED_INK[self.theme]
+        ink = INK[self.theme]
         strong = is_strong(node) and node.shape != "strip"
         fill = fill or tint(color, self.theme, 0.2 if strong else 0.1)
         if node.opens:
@@ -205,7 +205,7 @@ class _Document:
         yield self._rectangle(frame, fill, color, corner)
         yield self._label(x, y - (8 if node.detail else 0), "center", node.title, node.size, ink)
         if node.detail:
-            yield self._label(x, y + 9, "center", node.detail, DETAIL_SIZE, muted)
+            yield self._label(x, y + 9, "center", node.detail, DETAIL_SIZE, ink)
 
     def _card(self, node: Node, color: str, fill: str) -> Iterator[str]:
         ink = INK[self.theme]

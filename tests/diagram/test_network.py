@@ -35,22 +35,31 @@ def overlap(a: Box, b: Box, slack: float = 0.5) -> bool:
     )
 
 
-def check(scene: Scene) -> None:
-    """No box or text covers another, all lies inside, and no line runs through a box or text."""
-    boxes = {node.key: box(node) for node in scene.nodes if node.shape != "dot"}
+def words_of(scene: Scene) -> dict[str, Box]:
+    """Where texts stand, and the names of frames."""
     words: dict[str, Box] = {}
     for place, text in enumerate(scene.texts):
         wide = text_width(text.text, text.size)
         left = text.x - {"start": 0.0, "middle": 0.5, "end": 1.0}[text.anchor] * wide
         half = 0.42 * text.size
         words[f"{place}: {text.text}"] = (left, text.y - half, left + wide, text.y + half)
-    things = sorted((*boxes.items(), *words.items()), key=lambda item: item[1][1])
+    for group in scene.groups:
+        if group.detail:
+            left = group.x + group.title_at
+            wide = max(text_width(group.title, 13) * 1.06, text_width(group.detail, 11.5))
+            words[f"frame {group.key}"] = (left, group.y + 6, left + wide, group.y + 38)
+            assert left + wide <= group.x + group.width, group.key
+    return words
+
+
+def check(scene: Scene) -> None:
+    """No box or text covers another, all lies inside, and no line runs through a box or text."""
+    boxes = {node.key: box(node) for node in scene.nodes if node.shape != "dot"}
     assert len(boxes) == sum(node.shape != "dot" for node in scene.nodes), "keys are unique"
+    things = sorted((*boxes.items(), *words_of(scene).items()), key=lambda item: item[1][1])
     for place, (name, a) in enumerate(things):
-        assert a[0] >= 0, name
-        assert a[1] >= 0, name
-        assert a[2] <= scene.width, name
-        assert a[3] <= scene.height, name
+        inside = a[0] >= 0 and a[1] >= 0 and a[2] <= scene.width and a[3] <= scene.height
+        assert inside, name
         for other, b in things[place + 1 :]:
             if b[1] >= a[3]:
                 break

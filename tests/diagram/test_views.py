@@ -22,13 +22,14 @@ from explorer.analysis.totals import Convention
 from explorer.dataflow import Dataflow
 from explorer.diagram.export import FORMATS, scene_file, scene_html
 from explorer.diagram.heat import scene_heat
-from explorer.diagram.interactive import scene_data
+from explorer.diagram.interactive import scene_data, theme_data
 from explorer.diagram.scene import Scene
 from explorer.diagram.stage_cards import stages_scene
 from explorer.diagram.svg import text_width
 from explorer.diagram.views import VIEWS, depths, view_scene
 from explorer.diagram.volume import LAYERS, STAGES, volume_scene
 from explorer.errors import OptionError
+from explorer.figures.theme import contrast, tint
 from explorer.trace.records import Trace
 from explorer.zoo import list_models as list_all
 
@@ -242,6 +243,17 @@ def test_heat_colours_every_format_and_says_what_it_means() -> None:
         assert heat.colors[deepest.key].lstrip("#").lower() in text.lower()
         assert "118 M" in text
         assert "MACs" in text
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_in_boxes_stands_out_whatever_their_colour(theme: str) -> None:
+    data = theme_data(theme)
+    fills = {*data["fills"].values(), *data["faint"].values(), data["paper"]}
+    fills |= set(scene_heat(drawn("lenet5", "ops"), traced("lenet5"), "cost", theme).scale)
+    assert all(contrast(data["ink"], fill) >= 4.5 for fill in fills)
+    # Words beside the boxes stand on the paper or in a frame.
+    framed = tint(data["ink"], theme, 0.035)
+    assert all(contrast(data["muted"], under) >= 4.5 for under in (data["paper"], framed))
 
 
 def test_heat_by_predicted_time_is_that_of_the_roofline() -> None:
