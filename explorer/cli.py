@@ -3,8 +3,8 @@
     python -m explorer list --family ResNet
     python -m explorer show resnet50
     python -m explorer trace resnet50 --input 3x256x128 --format csv
-    python -m explorer diagram resnet50 --open layer1.0 -o resnet50.svg
     python -m explorer sweep --family ResNet --sizes 64:512:32,256x128 -o resnets.parquet
+    python -m explorer diagram resnet50 --view blocks -o resnet50.svg
 
 It asks the same functions as the app and prints the same numbers. What the user can cause is one
 sentence on stderr and exit code 2.
@@ -23,11 +23,14 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from explorer.analysis.layers import layers_frame, to_csv, to_json, to_markdown
+from explorer.analysis.layers import layers, layers_frame, to_csv, to_json, to_markdown
 from explorer.analysis.totals import Convention, totals
 from explorer.analysis.units import count, memory, percent, shape_text
-from explorer.diagram.graph import default_depth, graph_scene, openable, opened_to
-from explorer.diagram.graph_svg import graph_svg
+from explorer.diagram.export import FORMATS, scene_file, scene_html
+from explorer.diagram.graph import openable, opened_to
+from explorer.diagram.heat import DEFAULT_DEVICE, HEATS, scene_heat
+from explorer.diagram.interactive import scene_data
+from explorer.diagram.views import VIEWS, depths, view_scene
 from explorer.errors import ExplorerError, OptionError, SweepError, TraceError
 from explorer.models._registry import check_options
 from explorer.sweep import Point, Progress, Row, grid, run
@@ -38,6 +41,8 @@ from explorer.zoo import SOURCES, get_spec, list_models
 if TYPE_CHECKING:
     import pandas as pd
 
+    from explorer.diagram.heat import Heat
+    from explorer.diagram.scene import Scene
     from explorer.models import ModelSpec, Option
     from explorer.models._registry import OptionValue
     from explorer.trace.records import Trace
@@ -145,24 +150,41 @@ def _add_model_arguments(command: argparse.ArgumentParser) -> None:
 def _add_diagram(commands: Any) -> None:
     diagram = commands.add_parser(
         "diagram",
-        help="draw a model as SVG",
-        description="Draw a model as one SVG file: its operations as a graph, opened to a depth.",
+        help="draw a model",
+        description=(
+            "Draw a model: its stages, its blocks, every operation, or its tensors. The ending of "
+            "the file says what it is: svg, png, pdf, dot (Graphviz), tex (TikZ), or html, which "
+            "is interactive and works offline."
+        ),
     )
     _add_model_arguments(diagram)
+    diagram.add_argument("--view", choices=VIEWS, default="blocks", help="default blocks")
     diagram.add_argument(
         "--depth",
         type=_natural,
         metavar="D",
-        help="open modules above this depth; as many as fit a few screens if left",
+        help="blocks: 1 closed, 2 open, 3 with every repeat; ops: open modules above this depth; "
+        "volume: 1 stages, 2 layers; as much as can be surveyed if left",
     )
     diagram.add_argument(
         "--open",
         action="append",
         default=[],
         metavar="PATH",
-        help="open this module too, such as layer1.0; may be repeated",
+        help="ops: open this module too, such as layer1.0; may be repeated",
     )
-    diagram.add_argument("--direction", choices=("down", "right"), default="down")
+    diagram.add_argument("--direction", choices=("down", "right"), help="the picture's own if left")
+    diagram.add_argument(
+        "--heat", choices=HEATS, help="colour boxes by a quantity instead of by kind"
+    )
+    diagram.add_argument(
+        "--device",
+        default=DEFAULT_DEVICE,
+        help=f"that --heat latency predicts for (default {DEFAULT_DEVICE})",
+    )
+    diagram.add_argument(
+        "--format", choices=tuple(FORMATS), help="of the file; its ending if left, svg for stdout"
+    )
     diagram.add_argument("--theme", choices=("light", "dark"), default="light")
     diagram.add_argument(
         "--output", "-o", type=Path, metavar="FILE", help="file to write; stdout if left"
@@ -310,28 +332,72 @@ def _traced(arguments: argparse.Namespace) -> Trace:
 
 
 def _diagram(arguments: argparse.Namespace) -> None:
-    """Draw a model's operations."""
+    """Draw a model in one of its pictures."""
+    form = _diagram_format(arguments)
     trace = _traced(arguments)
+    first, _ = depths(trace, arguments.view)
+    depth = first if arguments.depth is None else arguments.depth
+    toggled = _opened(trace, arguments, depth)
+    right = None if arguments.direction is None else arguments.direction == "right"
+    scene = view_scene(trace, arguments.view, depth, toggled, horizontal=right)
+    dark = arguments.theme == "dark"
+    if form == "html":
+        rows = {row.key: row for row in layers(trace)}
+        heats = {theme: _heat(scene, trace, arguments, theme) for theme in ("light", "dark")}
+        colors = {theme: each for theme, each in heats.items() if each} or None
+        drawn = scene_html([(scene.title, scene_data(scene, trace, rows), colors)], dark=dark)
+    else:
+        shade = _heat(scene, trace, arguments, arguments.theme)
+        drawn = scene_file(scene, form, dark=dark, heat=shade)
+    if arguments.output is None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(drawn)
+        return
+    try:
+        arguments.output.write_bytes(drawn)
+    except OSError as error:
+        raise OptionError(
+            f"{arguments.output} cannot be written: {error.strerror}.", "output"
+        ) from error
+
+
+def _heat(scene: Scene, trace: Trace, arguments: argparse.Namespace, theme: str) -> Heat | None:
+    if arguments.heat is None:
+        return None
+    return scene_heat(scene, trace, arguments.heat, theme, device=arguments.device)
+
+
+def _diagram_format(arguments: argparse.Namespace) -> str:
+    """The format that is asked for, or that the file's ending names."""
+    form: str | None = arguments.format
+    if form is None and arguments.output is not None:
+        form = arguments.output.suffix.lstrip(".").lower()
+        if form not in FORMATS:
+            raise OptionError(
+                f"{arguments.output} has no ending that says what it should be: "
+                f"{', '.join(FORMATS)}; or say it with --format.",
+                "output",
+            )
+    return form or "svg"
+
+
+def _opened(trace: Trace, arguments: argparse.Namespace, depth: int) -> set[str]:
+    """The modules to open beyond the depth: those named, and those around them."""
+    if not arguments.open:
+        return set()
+    if arguments.view != "ops":
+        raise OptionError(
+            f"--open opens modules in --view ops; in --view {arguments.view} the depth does.",
+            "open",
+        )
     known = openable(trace)
     for path in arguments.open:
         if path not in known:
             nearest = difflib.get_close_matches(path, known, n=1, cutoff=0.4)
             hint = f"did you mean {nearest[0]}?" if nearest else "it has none that opens."
             raise OptionError(f"{trace.model} has no module {path!r} to open: {hint}", "open")
-    depth = default_depth(trace) if arguments.depth is None else arguments.depth
     outer = {path[:end] for path in arguments.open for end in range(len(path)) if path[end] == "."}
-    opened = {*opened_to(trace, depth), *arguments.open, *outer}
-    scene = graph_scene(trace, opened, horizontal=arguments.direction == "right")
-    drawn = graph_svg(scene, dark=arguments.theme == "dark")
-    if arguments.output is None:
-        print(drawn)
-        return
-    try:
-        arguments.output.write_text(drawn, encoding="utf-8")
-    except OSError as error:
-        raise OptionError(
-            f"{arguments.output} cannot be written: {error.strerror}.", "output"
-        ) from error
+    return {*arguments.open, *outer} - set(opened_to(trace, depth))
 
 
 def _sweep(arguments: argparse.Namespace) -> None:

@@ -18,6 +18,8 @@ import pytest
 from explorer import cli, get_spec, list_models, trace_model
 from explorer.analysis import Convention, layers_frame, totals
 from explorer.analysis.layers import to_csv, to_json, to_markdown
+from explorer.diagram.export import scene_file
+from explorer.diagram.views import view_scene
 from explorer.sweep import Point, compute, pool
 from explorer.sweep.points import give_up
 
@@ -247,7 +249,8 @@ def test_diagram_writes_an_svg_with_the_modules_open_that_are_asked_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "resnet18.svg"
-    asked = ["diagram", "resnet18", "--depth", "1", "--open", "layer1.0", "-o", str(file)]
+    asked = ["diagram", "resnet18", "--view", "ops", "--depth", "1", "--open", "layer1.0"]
+    asked += ["-o", str(file)]
     assert cli.main(asked) == 0
     drawn = file.read_text(encoding="utf-8")
     assert drawn.startswith("<svg")
@@ -260,10 +263,35 @@ def test_diagram_writes_an_svg_with_the_modules_open_that_are_asked_for(
 def test_diagram_of_an_unknown_module_or_into_no_folder_is_a_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["diagram", "resnet18", "--open", "layer1.00"]) == 2
+    assert cli.main(["diagram", "resnet18", "--view", "ops", "--open", "layer1.00"]) == 2
     assert "did you mean layer1.0?" in capsys.readouterr().err
+    assert cli.main(["diagram", "resnet18", "--open", "layer1.0"]) == 2
+    assert "--open opens modules in --view ops" in capsys.readouterr().err
+    assert cli.main(["diagram", "resnet18", "-o", str(tmp_path / "x.gif")]) == 2
+    assert "svg, png, pdf, dot, tex, html" in capsys.readouterr().err
     assert cli.main(["diagram", "lenet5", "-o", str(tmp_path / "none" / "x.svg")]) == 2
     assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("view", ["stages", "blocks", "ops", "volume"])
+def test_diagram_draws_every_view_in_every_format(view: str, tmp_path: Path) -> None:
+    starts = {
+        "svg": b"<svg", "png": b"\x89PNG", "pdf": b"%PDF", "dot": b"// lenet5", "tex": b"% lenet5",
+        "html": b"<!DOCTYPE html>",
+    }  # fmt: skip
+    for form, start in starts.items():
+        file = tmp_path / f"lenet5.{form}"
+        assert (
+            cli.main(["diagram", "lenet5", "--view", view, "--heat", "cost", "-o", str(file)]) == 0
+        )
+        assert file.read_bytes().startswith(start)
+
+
+def test_the_command_draws_the_picture_of_the_library(tmp_path: Path) -> None:
+    file = tmp_path / "densenet121.svg"
+    assert cli.main(["diagram", "densenet121", "--view", "blocks", "-o", str(file)]) == 0
+    trace = trace_model("densenet121", (1, 3, 224, 224))
+    assert file.read_bytes() == scene_file(view_scene(trace, "blocks", 2), "svg")
 
 
 def test_an_input_without_its_channels_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,6 +45,9 @@ class Stage(NamedTuple):
     activation_bytes: int
     first_key: str
     last_key: str
+    first_op: int
+    last_op: int
+    """Its layers are in `Trace.ops[first_op:last_op]`."""
 
 
 @dataclass(slots=True)
@@ -91,6 +94,8 @@ def stages(trace: Trace, convention: Convention = DEFAULT) -> tuple[Stage, ...]:
             activation_bytes=sum(row.activation_bytes for row in run.rows),
             first_key=run.rows[0].key,
             last_key=run.rows[-1].key,
+            first_op=run.rows[0].first_op,
+            last_op=max(row.last_op for row in run.rows),
         )
         for name, run in zip(_names(trace, runs), runs, strict=True)
     )
@@ -105,7 +110,7 @@ def _runs(trace: Trace) -> list[_Run]:
     trunk = flow.trunk()
     if not trunk:
         return []
-    sizes = _resolutions(trace, flow)
+    sizes = resolutions(trace, flow)
     runs: list[_Run] = []
     before, covered = -1, False
     for index in trunk:
@@ -238,7 +243,7 @@ def _open_with_block(trace: Trace, runs: list[_Run]) -> None:
             index = call.parent
 
 
-def _resolutions(trace: Trace, flow: Dataflow) -> list[Shape]:
+def resolutions(trace: Trace, flow: Dataflow) -> list[Shape]:
     """The spatial size of every op's first output: its shape without batch and channels."""
     channels: list[int] = []
     sizes: list[Shape] = []
