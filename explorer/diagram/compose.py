@@ -8,7 +8,15 @@ from typing import Protocol
 from explorer.blocks import Block, fold_blocks
 from explorer.dataflow import Dataflow
 from explorer.diagram.dense import DenseBus
-from explorer.diagram.labels import batch_of, is_hidden, is_strip, is_subsampling, shape_of
+from explorer.diagram.labels import (
+    batch_of,
+    constant_of,
+    is_hidden,
+    is_strip,
+    is_subsampling,
+    label,
+    shape_of,
+)
 from explorer.diagram.paths import Fork, Item, Repeat, Step, Tangle, Unit, read_block
 from explorer.diagram.pieces import Line, Piece, Shape, Shortcut, SideBySide, Stack
 from explorer.diagram.units import Merge, Region
@@ -59,8 +67,9 @@ class Composer:
             shape: of what enters it.
         """
         pieces: list[Piece] = []
+        inner: list[Shape] = []
         stack: list[OpRecord] = []
-        end = shape
+        end = enters = shape
         ops = [self.trace.ops[item.op] for item in items if isinstance(item, Step)]
         visible = [op for op in ops if not is_hidden(op)]
         # Normalization before its convolution belongs to it, in a pre-activation block.
@@ -68,7 +77,8 @@ class Composer:
 
         def close() -> None:
             if stack:
-                pieces.append(Stack(stack))
+                pieces.append(self.stack(stack))
+                inner.append(pieces[-1].shape)
                 stack.clear()
 
         for item in items:
@@ -76,8 +86,12 @@ class Composer:
             if isinstance(item, Step):
                 op = self.trace.ops[item.op]
                 if is_hidden(op):
+                    if end != op.input_tensors[0].shape:
+                        close()
+                        inner[-1:] = [end] * bool(inner)
+                        enters = enters if inner else end
                     continue
-                if stack and is_subsampling(op) and is_subsampling(stack[-1]):
+                if stack and _is_plain(op) and _is_plain(stack[-1]):
                     stack[-1] = op  # rows, then columns: one box
                     continue
                 full = any(not is_strip(other) for other in stack)
@@ -89,8 +103,17 @@ class Composer:
             piece = self._piece(item, pieces[-1].shape if pieces else shape)
             if piece:
                 pieces.append(piece)
+                inner.append(end)
         close()
-        return Line(pieces, shape, end, self.batch)
+        return Line(pieces, enters if pieces else shape, end, self.batch, inner=inner)
+
+    def stack(self, ops: Sequence[OpRecord]) -> Stack:
+        """Boxes that follow each other; what they add to the dataflow is named."""
+        texts = []
+        for op in ops:
+            constant = constant_of(self.trace, self.flow, op)
+            texts.append(f"{label(op)} {constant}".rstrip())
+        return Stack(ops, texts)
 
     def _piece(self, item: Item, shape: Shape) -> Piece | None:
         if isinstance(item, Tangle):
@@ -106,7 +129,7 @@ class Composer:
         ways = [self.line(way, shape) for way in item.ways]
         if not any(way.pieces for way in ways):
             # Three views of one tensor, as in attention: one line into the op.
-            return None if is_hidden(join) else Stack([join])
+            return None if is_hidden(join) else self.stack([join])
         return fork_of(join, ways, item.merges)
 
     def block(self, block: Block, *, every: bool = False) -> Line:
@@ -121,7 +144,7 @@ class Composer:
         pieces: list[Piece] = [self._body(block, before, every=every)]
         self.inside.pop()
         if block.after:
-            tail = Stack([self.trace.ops[index] for index in block.after])
+            tail = self.stack([self.trace.ops[index] for index in block.after])
             first = pieces[0]
             tail.widen(first.main.half if isinstance(first, Shortcut) else 0)
             pieces.append(tail)
@@ -179,7 +202,7 @@ class _RegionMaker:
             if index not in self.cell_of and not is_hidden(self.ops[index]):
                 self._sort_in(index)
         for key, ops in self.stacks.items():
-            self.cells[key] = Stack(ops)
+            self.cells[key] = self.composer.stack(ops)
         order = [key for _, key in sorted(self.first_of.items())]
         cells = {key: self.cells[key] for key in order}
         links = self._links()
@@ -310,6 +333,11 @@ class _RegionMaker:
             else:
                 found += self._sources(pred)
         return found
+
+
+def _is_plain(op: OpRecord) -> bool:
+    """Whether an op keeps every n-th pixel, beginning with the first."""
+    return is_subsampling(op) and not op.attrs.get("start")
 
 
 def _ops_of(block: Block) -> set[int]:

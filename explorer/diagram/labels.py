@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from explorer.analysis.layers import axes_text, window_of
 from explorer.analysis.units import shape_text
+from explorer.dataflow import Dataflow
 from explorer.trace.records import OpRecord, Trace
 
 Shape = tuple[int, ...]
@@ -43,7 +44,9 @@ def is_hidden(op: OpRecord) -> bool:
     """Whether an op is left out of a figure: it computes nothing and drops no pixels."""
     if op.kind == "dropout":
         return not op.attrs.get("train", op.attrs.get("training", False))
-    return op.kind in _HIDDEN and not is_subsampling(op)
+    if op.kind == "padding":
+        return not any(op.attrs.get("pad", (1,)))
+    return op.kind in _HIDDEN and not (is_subsampling(op) or _move(op))
 
 
 def is_subsampling(op: OpRecord) -> bool:
@@ -51,9 +54,41 @@ def is_subsampling(op: OpRecord) -> bool:
     return op.name == "slice" and op.attrs.get("step", 1) > 1
 
 
+def _move(op: OpRecord) -> str:
+    """What papers call an op that only moves values, "" if they do not speak of it."""
+    shape, attrs = op.input_tensors[0].shape if op.input_tensors else (), op.attrs
+    if op.name == "roll":
+        return f"cyclic shift, {', '.join(map(str, attrs['shifts']))}".replace("-", "−")
+    if op.name == "select" and len(shape) == 3 and attrs["dim"] == 1:
+        return f"token {attrs['index']} of {shape[1]}"
+    if op.name == "transpose" and len(shape) == 5 and {attrs["dim0"], attrs["dim1"]} == {1, 2}:
+        return f"channel shuffle, {shape[1]} groups"
+    return ""
+
+
 def is_strip(op: OpRecord) -> bool:
     """Whether an op is drawn as a narrow strip: it works on one input, element by element."""
-    return op.kind in _STRIPS
+    return op.kind in _STRIPS or bool(_move(op))
+
+
+def constant_of(trace: Trace, flow: Dataflow, op: OpRecord) -> str:
+    """What an op adds to its input that does not come from the model's input, "" for nothing.
+
+    It is the last part of a parameter's name, or "constant".
+    """
+    if op.kind not in ("add", "multiply", "concat") or len(flow.preds[op.index]) != 1:
+        return ""
+    names = [*op.parameters]
+    dead = [value.op for value in op.inputs if not flow.live[value.op]]
+    seen = 0
+    while dead and seen < 64:  # a bias may be computed by a few ops from a parameter
+        source = trace.ops[dead.pop()]
+        names += source.parameters
+        dead += [value.op for value in source.inputs]
+        seen += 1
+    if names:
+        return names[0].rpartition(".")[2]
+    return "constant" if len(op.input_tensors) > 1 else ""
 
 
 def label(op: OpRecord) -> str:
@@ -68,8 +103,8 @@ def label(op: OpRecord) -> str:
         return f"attention{heads}"
     if op.kind in ("pooling", "reduction"):
         return _pooling(op)
-    if is_subsampling(op):
-        return f"subsample, /{op.attrs['step']}"
+    if is_subsampling(op) or _move(op):
+        return _move(op) or _subsampling(op)
     if op.name.rstrip("_") == "hardtanh" and (op.attrs.get("min_val"), op.attrs.get("max_val")) == (
         0,
         6,
@@ -81,6 +116,11 @@ def label(op: OpRecord) -> str:
         return "zero pad" if op.attrs.get("mode", "constant") == "constant" else "pad"
     name = op.name.rstrip("_")
     return _NAMES.get(name, name.replace("_", " "))
+
+
+def _subsampling(op: OpRecord) -> str:
+    start = op.attrs.get("start") or 0
+    return f"subsample, /{op.attrs['step']}" + (f" from {start}" if start else "")
 
 
 def shape_of(op: OpRecord) -> Shape:

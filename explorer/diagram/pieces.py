@@ -53,10 +53,11 @@ class Stack(Piece):
 
     needs_arrow = True
 
-    def __init__(self, ops: Sequence[OpRecord]) -> None:
+    def __init__(self, ops: Sequence[OpRecord], texts: Sequence[str] = ()) -> None:
         self.ops = list(ops)
+        self.texts = list(texts) or [label(op) for op in self.ops]
         sizes = [_STRIP_TEXT if is_strip(op) else _TEXT for op in self.ops]
-        widths = [text_width(label(op), size) for op, size in zip(self.ops, sizes, strict=True)]
+        widths = [text_width(text, size) for text, size in zip(self.texts, sizes, strict=True)]
         self.left = self.right = max(132.0, max(widths) + 24) / 2
         self.height = sum(map(_row, self.ops)) + 2 * (len(self.ops) - 1)
         self.shape = shape_of(self.ops[-1])
@@ -67,18 +68,18 @@ class Stack(Piece):
 
     def draw(self, sheet: Surface, x: float, y: float) -> None:
         """Draw the rows downwards."""
-        for op in self.ops:
+        for op, text in zip(self.ops, self.texts, strict=True):
             strip, height = is_strip(op), _row(op)
             sheet.box(
                 x - self.left, y, 2 * self.left, height, op.kind,
                 round_=4 if strip else 6, strong=not strip, ops=(op.index,),
-                label=label(op), size=_STRIP_TEXT if strip else _TEXT,
+                label=text, size=_STRIP_TEXT if strip else _TEXT,
             )  # fmt: skip
             y += height + 2
 
     def words(self) -> list[str]:
         """The rows' texts."""
-        return [label(op) for op in self.ops]
+        return self.texts
 
 
 _STRIP_TEXT = 12.0
@@ -89,13 +90,28 @@ def _row(op: OpRecord) -> float:
 
 
 class Line(Piece):
-    """Pieces one after the other; shapes stand on the edges that change them."""
+    """Pieces one after the other; shapes stand on the edges that change them.
+
+    Args:
+        pieces: what lies on the line.
+        shape: of what enters it.
+        end: of what leaves it, if that is another than the last piece gives.
+        batch: of the trace.
+        inner: shape on the edge behind each piece, if views change it on the way.
+    """
 
     def __init__(
-        self, pieces: Sequence[Piece], shape: Shape, end: Shape = (), batch: int = 1
+        self,
+        pieces: Sequence[Piece],
+        shape: Shape,
+        end: Shape = (),
+        batch: int = 1,
+        *,
+        inner: Sequence[Shape] = (),
     ) -> None:
         self.pieces = list(pieces)
         enters = shape
+        inner = inner or [piece.shape for piece in self.pieces]
         self.half = max((p.left for p in self.pieces if isinstance(p, Stack)), default=0.0)
         """Half the width of its boxes."""
         for piece in self.pieces:
@@ -104,8 +120,8 @@ class Line(Piece):
         self.needs_arrow = bool(self.pieces) and self.pieces[0].needs_arrow
         self.labels: list[str] = []
         """Shape on the edge behind each piece, "" where it is as before."""
-        for piece in self.pieces:
-            last = end if end and piece is self.pieces[-1] else piece.shape
+        for piece, left in zip(self.pieces, inner, strict=True):
+            last = end if end and piece is self.pieces[-1] else left
             text = edge_text(last, batch)
             self.labels.append(text if text != edge_text(shape, batch) else "")
             shape = last
