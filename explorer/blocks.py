@@ -66,7 +66,7 @@ class Block(NamedTuple):
     merges: tuple[int, ...]
     """The ops that join: one, or a chain of sums, or each concatenation of a dense block."""
     after: tuple[int, ...]
-    """Normalization and activation that alone read the join, as in relu(F(x) + x)."""
+    """An activation that alone reads the join, as in relu(F(x) + x), or a channel shuffle."""
     parent: int
     """Index in `find_blocks` of the smallest block around this one, -1 if there is none."""
     signature: str
@@ -545,8 +545,10 @@ class _Finder:
         found: list[int] = []
         while len(self.flow.succs[join]) == 1:
             join = self.flow.succs[join][0]
-            follows = self.ops[join].kind == "activation" and len(self.flow.preds[join]) == 1
-            if not follows or found:
+            op = self.ops[join]
+            activates = op.kind == "activation" and not found
+            shuffles = op.name == "channel_shuffle"
+            if not (activates or shuffles) or len(self.flow.preds[join]) != 1:
                 break
             found.append(join)
         return tuple(found)

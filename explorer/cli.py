@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from explorer.analysis.layers import layers, layers_frame, to_csv, to_json, to_markdown
+from explorer.analysis.roofline import get_device
 from explorer.analysis.totals import Convention, totals
 from explorer.analysis.units import count, memory, percent, shape_text
 from explorer.diagram.export import FORMATS, scene_file, scene_html
@@ -335,8 +336,14 @@ def _diagram(arguments: argparse.Namespace) -> None:
     """Draw a model in one of its pictures."""
     form = _diagram_format(arguments)
     trace = _traced(arguments)
-    first, _ = depths(trace, arguments.view)
+    get_device(arguments.device)  # a misspelt one is told even where it would not be asked
+    first, most = depths(trace, arguments.view)
     depth = first if arguments.depth is None else arguments.depth
+    if not 1 <= depth <= most:
+        raise OptionError(
+            f"--view {arguments.view} of {trace.model} has depths 1 to {most}, not {depth}.",
+            "depth",
+        )
     toggled = _opened(trace, arguments, depth)
     right = None if arguments.direction is None else arguments.direction == "right"
     scene = view_scene(trace, arguments.view, depth, toggled, horizontal=right)
@@ -370,8 +377,14 @@ def _heat(scene: Scene, trace: Trace, arguments: argparse.Namespace, theme: str)
 def _diagram_format(arguments: argparse.Namespace) -> str:
     """The format that is asked for, or that the file's ending names."""
     form: str | None = arguments.format
+    ending = arguments.output.suffix.lstrip(".").lower() if arguments.output else ""
+    if form and ending in FORMATS and form != ending:
+        raise OptionError(
+            f"--format {form} and the name {arguments.output} say different things: leave one out.",
+            "format",
+        )
     if form is None and arguments.output is not None:
-        form = arguments.output.suffix.lstrip(".").lower()
+        form = ending
         if form not in FORMATS:
             raise OptionError(
                 f"{arguments.output} has no ending that says what it should be: "

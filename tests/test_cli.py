@@ -267,6 +267,14 @@ def test_diagram_of_an_unknown_module_or_into_no_folder_is_a_sentence(
     assert "did you mean layer1.0?" in capsys.readouterr().err
     assert cli.main(["diagram", "resnet18", "--open", "layer1.0"]) == 2
     assert "--open opens modules in --view ops" in capsys.readouterr().err
+    for wrong, said in (
+        (["--format", "png", "-o", str(tmp_path / "x.svg")], "say different things"),
+        (["--depth", "0"], "has depths 1 to 3, not 0"),
+        (["--view", "stages", "--depth", "2"], "has depths 1 to 1, not 2"),
+        (["--device", "abacus"], "abacus"),
+    ):
+        assert cli.main(["diagram", "resnet18", *wrong]) == 2
+        assert said in capsys.readouterr().err
     assert cli.main(["diagram", "resnet18", "-o", str(tmp_path / "x.gif")]) == 2
     assert "svg, png, pdf, dot, tex, html" in capsys.readouterr().err
     assert cli.main(["diagram", "lenet5", "-o", str(tmp_path / "none" / "x.svg")]) == 2

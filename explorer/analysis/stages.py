@@ -36,6 +36,8 @@ class Stage(NamedTuple):
     resolution, "28 × 28" or "197 tokens", or the highest and lowest of several in parallel,
     "56 × 56 to 7 × 7"; "head" after the last of them."""
     output_shape: Shape
+    resolution: Shape
+    """(H, W) of a map, (T,) of tokens, () of a vector."""
     layers: int
     """Number of rows of `layers(trace)` in it."""
     params: int
@@ -69,6 +71,11 @@ class _Run:
     """The highest of several resolutions that run in parallel inside it; () if there is one."""
 
 
+def resolutions(trace: Trace) -> tuple[Shape, ...]:
+    """Return each op's resolution: (H, W) of a map, (T,) of tokens, () of a vector."""
+    return tuple(_resolutions(trace, Dataflow(trace)))
+
+
 def stages(trace: Trace, convention: Convention = DEFAULT) -> tuple[Stage, ...]:
     """Cut the network where the resolution along its main path changes."""
     rows = layers(trace, convention=convention)
@@ -87,6 +94,7 @@ def stages(trace: Trace, convention: Convention = DEFAULT) -> tuple[Stage, ...]:
         Stage(
             name=name,
             output_shape=_output_shape(trace.ops[run.end]),
+            resolution=() if run.is_head else run.resolution,
             layers=len(run.rows),
             params=sum(row.params for row in run.rows),
             cost=sum(row.cost for row in run.rows),
@@ -110,7 +118,7 @@ def _runs(trace: Trace) -> list[_Run]:
     trunk = flow.trunk()
     if not trunk:
         return []
-    sizes = resolutions(trace, flow)
+    sizes = _resolutions(trace, flow)
     runs: list[_Run] = []
     before, covered = -1, False
     for index in trunk:
@@ -243,7 +251,7 @@ def _open_with_block(trace: Trace, runs: list[_Run]) -> None:
             index = call.parent
 
 
-def resolutions(trace: Trace, flow: Dataflow) -> list[Shape]:
+def _resolutions(trace: Trace, flow: Dataflow) -> list[Shape]:
     """The spatial size of every op's first output: its shape without batch and channels."""
     channels: list[int] = []
     sizes: list[Shape] = []

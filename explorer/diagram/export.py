@@ -86,16 +86,13 @@ _PAGE = """<!DOCTYPE html>
   --st-border-color: #8886; --st-base-radius: 0; --st-primary-color: #d6336c;
 }}
 body {{ margin: 0; }}
-.pages {{ position: absolute; right: 150px; top: 8px; display: flex; gap: 6px; z-index: 1;
-  font: 13px var(--st-font); }}
+.pages {{ margin-left: auto; display: flex; gap: 6px; font: 13px var(--st-font); }}
+.pages + .tools {{ margin-left: 0; }}
 .pages select, .pages button {{ height: 30px; font: inherit; border-radius: 6px;
   border: 1px solid var(--st-border-color); background: var(--paper); color: var(--ink); }}
-.node .open, .group .toggles path, .group .hit {{ display: none; }}
-.group .toggles {{ cursor: default; }}
 {css}
-.node .open, .group .toggles path, .group .hit {{ display: none; }}
-.legend {{ bottom: 30px; }}
-.about {{ position: absolute; left: 10px; bottom: 8px; font-size: 12px; color: var(--muted); }}
+.node .open, .group .toggles {{ display: none; }}
+.about {{ padding: 0 10px 8px; font-size: 12px; color: var(--muted); }}
 </style>
 </head>
 <body>
@@ -114,7 +111,8 @@ lamp.textContent = "◐";
 lamp.title = "Light or dark";
 const about = document.createElement("div");
 about.className = "about";
-frame.append(bar, about);
+frame.querySelector(".bar").insertBefore(bar, frame.querySelector(".tools"));
+frame.append(about);
 if (views.length > 1) bar.append(choice);
 bar.append(lamp);
 let theme = dark ? "dark" : "light", at = 0, selected = "";

@@ -80,7 +80,8 @@ class Facts:
         """
         records = [self.trace.ops[index] for index in ops]
         main = main_op(records) or records[-1]
-        given = main.input_tensors[0].shape if main.input_tensors else ()
+        first = main if len(ops) == 1 else records[0]
+        given = first.input_tensors[0].shape if first.input_tensors else shape_of(first)
         every = tuple(stands_for) or ops
         return Node(
             key=key,

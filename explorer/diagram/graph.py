@@ -14,10 +14,10 @@ from typing import NamedTuple
 from explorer.analysis.layers import main_op
 from explorer.analysis.totals import DEFAULT, Convention
 from explorer.diagram.facts import Facts, call_key, caption
-from explorer.diagram.labels import edge_text, label, shape_of
+from explorer.diagram.labels import label, shape_of
 from explorer.diagram.layout import Box, Placement, place
 from explorer.diagram.layout import Group as Border
-from explorer.diagram.scene import Edge, Group, Node, NodeShape, Scene
+from explorer.diagram.scene import BREAKS_OFF, Edge, Group, Node, NodeShape, Scene, Text
 from explorer.diagram.svg import text_width
 from explorer.trace.records import CallRecord, Trace
 
@@ -226,7 +226,6 @@ class _Graph:
             opens=item.opens,
             shape=form,
             selects=self._selects(item),
-            input_text=edge_text(given, self.facts.batch) if given else "",
             output_text=shape,
         )
 
@@ -265,15 +264,25 @@ class _Graph:
             role = "bus" if bus else "skip" if self._skips(b, into, lines[a, b]) else "flow"
             text = self.facts.shape(lines[a, b])
             edges.append(Edge(a, b, route, role, text, sideways=horizontal))
+        texts: tuple[Text, ...] = ()
+        width, height = placed.width, placed.height
+        if not self.trace.outputs and nodes:
+            last = nodes[-1]
+            beyond = last.x + last.width + 8 if horizontal else last.y + last.height + 20
+            at = (beyond, last.y + last.height / 2) if horizontal else (last.x, beyond)
+            texts = (Text(*at, BREAKS_OFF, TITLE_SIZE, "start", bold=True),)
+            wide = text_width(BREAKS_OFF, TITLE_SIZE) * 1.06
+            width, height = max(width, at[0] + wide), max(height, at[1] + 12)
         return Scene(
             title=f"{self.trace.model}: every operation",
             caption=caption(self.trace, self.convention),
             nodes=tuple(nodes),
             groups=tuple(frames),
             edges=tuple(edges),
-            width=placed.width,
-            height=placed.height,
+            width=width,
+            height=height,
             horizontal=horizontal,
+            texts=texts,
             links=tuple(lines),
         )
 

@@ -124,7 +124,7 @@ def _node(
 ) -> dict[str, Any]:
     data = {
         "key": node.key,
-        "name": node.selects or node.key or trace.model,
+        "name": node.title if _is_stage(node) else node.selects or node.key or trace.model,
         "selects": node.selects,
         "kind": node.kind,
         "title": node.title,
@@ -147,6 +147,11 @@ def _node(
     return data
 
 
+def _is_stage(node: Node) -> bool:
+    """Whether a box stands for a stage, which no layer's name would describe."""
+    return node.shape == "card" or (node.shape == "volume" and len(node.ops) > 1)
+
+
 def _card(
     node: Node, trace: Trace, rows: Mapping[str, Layer], convention: Convention
 ) -> list[list[str]]:
@@ -155,7 +160,8 @@ def _card(
         words = "A running concatenation: all that was computed before, side by side."
         return [["", words]] if node.key else []
     row = rows.get(node.key)
-    card = [["Kind", node.kind], ["In", node.input_text], ["Out", node.output_text]]
+    kind = "" if _is_stage(node) else node.kind
+    card = [["Kind", kind], ["In", node.input_text], ["Out", node.output_text]]
     if row is not None and row.macs:
         worked = {line.label: line for line in receipt(trace, row, convention).lines}
         for label in ("Parameters", convention.unit):

@@ -61,6 +61,8 @@ def _move(op: OpRecord) -> str:
         return f"cyclic shift, {', '.join(map(str, attrs['shifts']))}".replace("-", "−")
     if op.name == "select" and len(shape) == 3 and attrs["dim"] == 1:
         return f"token {attrs['index']} of {shape[1]}"
+    if op.name == "channel_shuffle":
+        return f"channel shuffle, {attrs['groups']} groups"
     if op.name == "transpose" and len(shape) == 5 and {attrs["dim0"], attrs["dim1"]} == {1, 2}:
         return f"channel shuffle, {shape[1]} groups"
     return ""

@@ -97,6 +97,7 @@ def place(
     links: Sequence[tuple[str, str]],
     *,
     horizontal: bool = False,
+    prefer: Mapping[str, float] | None = None,
 ) -> Placement:
     """Place boxes, groups and lines.
 
@@ -105,10 +106,12 @@ def place(
         groups: outer groups first.
         links: (source, target) keys of boxes. A link against the order is drawn all the same.
         horizontal: lines run from left to right; otherwise downwards.
+        prefer: key of a box -> its place in a row, the smallest first, where crossings leave
+            it open.
     """
     if horizontal:  # downwards, seen in the mirror of the diagonal
         boxes = [box._replace(width=box.height, height=box.width) for box in boxes]
-    placed = _Nest(boxes, groups, links, horizontal).placement()
+    placed = _Nest(boxes, groups, links, horizontal, prefer or {}).placement()
     if not horizontal:
         return placed
     return Placement(
@@ -128,8 +131,10 @@ class _Nest:
         groups: Mapping[str, Group],
         links: Sequence[tuple[str, str]],
         horizontal: bool,
+        prefer: Mapping[str, float],
     ) -> None:
         self.horizontal = horizontal
+        self.prefer = prefer
         self.sizes = {box.key: (box.width, box.height) for box in boxes}
         self.parent = {key: group.parent for key, group in groups.items()}
         self.parent.update({box.key: box.parent for box in boxes})
@@ -201,7 +206,11 @@ class _Nest:
         links = [(self._seen(group, a), self._seen(group, b)) for a, b in self.local[group]]
         distinct = list(dict.fromkeys((a, b) for a, b in links if a != b))
         order = _sorted([*entries, *members, *exits], distinct)
-        rows = _Rows(order, distinct, sizes, entries, exits)
+        prefer: dict[Item, float] = {}
+        prefer.update(self.prefer.items())
+        if prefer:
+            prefer.update({port: prefer.get(port.source, 0.0) for port in (*entries, *exits)})
+        rows = _Rows(order, distinct, sizes, entries, exits, prefer)
         if not group:
             self.laid[group] = _Laid(rows, 0.0, 0.0, rows.width, rows.height)
             return
@@ -348,11 +357,14 @@ class _Rows:
         sizes: Mapping[Item, _Size],
         entries: Sequence[Item],
         exits: Sequence[Item],
+        prefer: Mapping[Item, float],
     ) -> None:
         self.sizes = dict(sizes)
+        self.prefer = prefer
         place_of = {item: place for place, item in enumerate(items)}
         self.links = {(a, b): (a, b) if place_of[a] < place_of[b] else (b, a) for a, b in links}
         """Link -> the same, downwards."""
+        self.sources = [a for a, _ in self.links.values()]
         self.row = self._ranks(items, entries, exits)
         self.rows: list[list[Item]] = [[] for _ in range(max(self.row.values(), default=0) + 1)]
         for item in items:
@@ -361,6 +373,9 @@ class _Rows:
         self.below: dict[Item, list[tuple[Item, int]]] = defaultdict(list)
         """Neighbours in the next row, each with the weight of staying in line with it."""
         self.chains = self._lanes()
+        if prefer:
+            for row in self.rows:
+                row.sort(key=self._wish)
         self._order()
         self.x = self._fit()
         self._straighten()
@@ -409,6 +424,12 @@ class _Rows:
                 self.below[upper].append((lower, weight))
                 self.above[lower].append((upper, weight))
         return chains
+
+    def _wish(self, item: Item) -> float:
+        """Where an item would like to stand in its row; a lane, where its source does."""
+        if isinstance(item, _Lane):
+            item = self.sources[item.link]
+        return self.prefer.get(item, 0.0)
 
     # --- order in the rows -----------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from explorer.diagram.facts import Facts, caption
 from explorer.diagram.labels import edge_text, shape_of
 from explorer.diagram.paths import Item, Repeat, Tangle, Unit, read_network
 from explorer.diagram.pieces import GAP, Line, Piece
-from explorer.diagram.scene import Scene
+from explorer.diagram.scene import BREAKS_OFF, Scene
 from explorer.diagram.surface import Surface
 from explorer.diagram.svg import text_width
 from explorer.diagram.units import Closed, Frame
@@ -188,8 +188,8 @@ class _Network:
         name = ""
         if stage is not None:
             name = stage.name
-            size = stage.output_shape[2:]
-            if len(size) == 2 and "×" not in name and name != "head":
+            size = stage.resolution
+            if len(size) == 2 and "×" not in name:
                 name += f" · {size[0]} × {size[1]}"
         return _Column(name, self.composer.line(items, before), edge_text(before, self.facts.batch))
 
@@ -255,6 +255,8 @@ class _Network:
         canvas.text(0, y + 12, self._leaves(), 12.5, muted=True)
 
     def _leaves(self) -> str:
+        if not self.trace.outputs:
+            return BREAKS_OFF
         last = self.items[-1]
         if isinstance(last, Tangle) and len(self.facts.flow.outputs) > 1:
             return f"{len(self.facts.flow.outputs)} outputs"

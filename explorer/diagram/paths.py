@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from explorer.blocks import Block, fold_blocks
 from explorer.dataflow import Dataflow
+from explorer.diagram.labels import is_hidden
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +113,14 @@ def read_network(flow: Dataflow, blocks: Sequence[Block], *, fold: bool = True) 
     if beyond:  # several outputs: what lies behind the last op that they share
         inside = set().union(*(flow.between(trunk[-1], end) for end in beyond))
         items = (*items, Tangle(tuple(sorted(inside))))
-    return (Step(trunk[0]), *(folded(items) if fold else items))
+    return (Step(trunk[0]), *(folded(flow, items) if fold else items))
 
 
-def folded(items: Sequence[Item]) -> tuple[Item, ...]:
-    """Make one item of equal blocks in a row."""
+def folded(flow: Dataflow, items: Sequence[Item]) -> tuple[Item, ...]:
+    """Make one item of equal blocks in a row; what no figure shows between them divides none."""
     found: list[Item] = []
     run: list[Block] = []
+    unseen: list[Item] = []
 
     def close() -> None:
         start = 0
@@ -136,9 +138,13 @@ def folded(items: Sequence[Item]) -> tuple[Item, ...]:
     for item in items:
         if isinstance(item, Unit):
             run.append(item.block)
+            unseen.clear()
+        elif run and isinstance(item, Step) and is_hidden(flow.ops[item.op]):
+            unseen.append(item)
         else:
             close()
-            found.append(item)
+            found += [*unseen, item]
+            unseen.clear()
     close()
     return tuple(found)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+BREAKS_OFF = "the pass breaks off here"
+"""Stands where a network ends that could not be traced further."""
 Point = tuple[float, float]
 NodeShape = Literal["box", "strip", "round", "pill", "dot", "card", "volume"]
 Anchor = Literal["start", "middle", "end"]
@@ -44,7 +46,7 @@ class Node(NamedTuple):
     cost: int = 0
     activation_bytes: int = 0
     input_text: str = ""
-    """Shape of what its most expensive op reads."""
+    """Shape of what its first op reads."""
     output_text: str = ""
     size: float = 12.5
     """Of the title's letters, in pixels."""

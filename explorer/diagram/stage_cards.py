@@ -13,13 +13,14 @@ from explorer.blocks import Block, find_blocks, outermost
 from explorer.diagram.compose import block_title
 from explorer.diagram.facts import Facts, call_key, caption
 from explorer.diagram.labels import edge_text
-from explorer.diagram.scene import Edge, Node, Scene, Text
+from explorer.diagram.scene import BREAKS_OFF, Edge, Node, Point, Scene, Text
 from explorer.diagram.svg import text_width
 from explorer.trace.records import Trace
 
 _TITLE, _DETAIL = 16.0, 12.5
 _LINE = 18.0
-_GAP = 34.0
+_GAP, _BETWEEN_ROWS = 34.0, 40.0
+_IN_A_ROW = 3
 _PREFIX = "stage/"
 _NAMED = {"convolution": "convolution", "linear": "linear layer", "matmul": "matrix product"}
 _MARGIN, _ABOVE = 8.0, 30.0
@@ -39,34 +40,18 @@ def stages_scene(
     blocks = outermost(find_blocks(trace))
     found = stages(trace, convention)
     cards = [_card(facts, blocks, stage) for stage in found]
-    height = max((card.height for card in cards), default=0.0)
-    width = max((card.width for card in cards), default=0.0)
-    nodes: list[Node] = []
-    edges: list[Edge] = []
-    texts: list[Text] = []
     given = facts.shape(facts.flow.trunk()[0]) if facts.flow.trunk() else ""
-    words = text_width(given, _DETAIL)
-    x = _MARGIN + (words + 12 + _GAP if horizontal else 0.0)
-    y = _MARGIN + (0.0 if horizontal else _ABOVE + _GAP)
-    for place, card in enumerate(cards):
-        card = card._replace(x=x, y=y, height=height, width=card.width if horizontal else width)
-        if horizontal:
-            middle = y + height / 2
-            points = ((x - _GAP + 4, middle), (x, middle))
-            if not place:
-                texts.append(Text(x - _GAP - 4, middle, given, _DETAIL, "end", muted=True))
-            x += card.width + _GAP
-        else:
-            middle = x + card.width / 2
-            points = ((middle, y - _GAP + 4), (middle, y))
-            if not place:
-                texts.append(Text(middle, y - _GAP - 10, given, _DETAIL, muted=True))
-            y += card.height + _GAP
-        edges.append(
-            Edge(nodes[-1].key if nodes else "", card.key, points, bend="corner", width=2.0)
-        )
-        nodes.append(card)
-    whole = (x - _GAP, y + height) if horizontal else (x + width, y - _GAP)
+    if horizontal:
+        rows = [cards[at : at + _IN_A_ROW] for at in range(0, len(cards), _IN_A_ROW)]
+        if len(cards) <= _IN_A_ROW + 1:
+            rows = [cards]
+        drawn = _across(rows, given)
+    else:
+        drawn = _down(cards, given)
+    nodes, edges, texts, whole = drawn
+    if not trace.outputs:
+        texts.append(Text(*whole, BREAKS_OFF, _DETAIL, "start", bold=True))
+        whole = (whole[0] + text_width(BREAKS_OFF, _DETAIL), whole[1] + 10)
     return Scene(
         title=f"{trace.model}: its stages",
         caption=caption(trace, convention),
@@ -81,11 +66,61 @@ def stages_scene(
     )
 
 
+_Drawn = tuple[list[Node], list[Edge], list[Text], Point]
+
+
+def _across(rows: Sequence[Sequence[Node]], given: str) -> _Drawn:
+    """Cards from left to right; a long network goes on in a second row."""
+    columns = [
+        max(row[place].width for row in rows if place < len(row))
+        for place in range(max(map(len, rows), default=0))
+    ]
+    height = max((card.height for row in rows for card in row), default=0.0)
+    start = _MARGIN + text_width(given, _DETAIL) + 12 + _GAP
+    nodes: list[Node] = []
+    edges: list[Edge] = []
+    y, right = _MARGIN, 0.0
+    texts = [Text(start - _GAP - 4, y + height / 2, given, _DETAIL, "end", muted=True)]
+    for number, row in enumerate(rows):
+        x, middle = start, y + height / 2
+        for place, card in enumerate(row):
+            points: tuple[Point, ...] = ((x - _GAP + 4, middle), (x, middle))
+            if number and not place:
+                last = nodes[-1]
+                turn, gap = start - _GAP / 2, y - _BETWEEN_ROWS / 2
+                low = last.y + last.height
+                across = last.x + last.width / 2
+                points = ((across, low), (across, gap), (turn, gap), (turn, middle), (x, middle))
+            before = nodes[-1].key if nodes else ""
+            edges.append(Edge(before, card.key, points, bend="corner", width=2.0))
+            nodes.append(card._replace(x=x, y=y, width=columns[place], height=height))
+            x += columns[place] + _GAP
+            right = max(right, x - _GAP)
+        y += height + _BETWEEN_ROWS
+    return nodes, edges, texts, (right, y - _BETWEEN_ROWS)
+
+
+def _down(cards: Sequence[Node], given: str) -> _Drawn:
+    """Cards below each other."""
+    width = max((card.width for card in cards), default=0.0)
+    middle, y = _MARGIN + width / 2, _MARGIN + _ABOVE + _GAP
+    nodes: list[Node] = []
+    edges: list[Edge] = []
+    texts = [Text(middle, y - _GAP - 10, given, _DETAIL, muted=True)]
+    for card in cards:
+        before = nodes[-1].key if nodes else ""
+        points = ((middle, y - _GAP + 4), (middle, y))
+        edges.append(Edge(before, card.key, points, bend="corner", width=2.0))
+        nodes.append(card._replace(x=_MARGIN, y=y, width=width))
+        y += card.height + _GAP
+    return nodes, edges, texts, (_MARGIN + width, y - _GAP)
+
+
 def _card(facts: Facts, blocks: Sequence[Block], stage: Stage) -> Node:
     trace = facts.trace
     title = stage.name
-    size = stage.output_shape[2:]
-    if len(size) == 2 and "×" not in title and title != "head":
+    size = stage.resolution
+    if len(size) == 2 and "×" not in title:
         title += f" · {size[0]} × {size[1]}"
     unit = facts.convention.unit
     share = percent(stage.params / trace.params) if trace.params else "0%"

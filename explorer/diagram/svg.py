@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
+from math import ceil, floor
 
 from explorer.diagram.scene import Anchor
 from explorer.figures.theme import INK, KIND_COLORS, MUTED_INK, PAPER, tint
@@ -255,16 +256,17 @@ class Sheet:
             description: the same as sentences, for those who do not see it.
             margin: around everything drawn.
         """
-        left, top = (low - margin for low in self._low)
+        # Whole pixels: a rim of part of one would be half transparent in a PNG.
+        left, top = (floor(low - margin) for low in self._low)
         width, height = (
-            high - low + 2 * margin for low, high in zip(self._low, self._high, strict=True)
+            ceil(high + margin) - start for start, high in zip((left, top), self._high, strict=True)
         )
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" role="img" '
-            f'viewBox="{left:.1f} {top:.1f} {width:.1f} {height:.1f}" '
-            f'width="{width:.0f}" height="{height:.0f}" font-family="{FONT}">'
+            f'viewBox="{left} {top} {width} {height}" '
+            f'width="{width}" height="{height}" font-family="{FONT}">'
             f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
-            f'<rect x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}" '
+            f'<rect x="{left}" y="{top}" width="{width}" height="{height}" '
             f'fill="{self.paper}"/>'
             f"{''.join(self._under)}{''.join(self._behind)}{''.join(self._front)}</svg>"
         )

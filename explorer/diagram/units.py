@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
+from explorer.diagram.labels import shape_of
 from explorer.diagram.layout import Box, place
 from explorer.diagram.layout import Group as Border
 from explorer.diagram.pieces import Piece, Shape
@@ -109,6 +111,7 @@ class Merge(Piece):
 
     def __init__(self, join: OpRecord, ops: tuple[int, ...] = (), half: float = 13.0) -> None:
         self.join, self.ops = join, ops or (join.index,)
+        self.shape = shape_of(join)
         self.round = join.kind in ("add", "multiply")
         self.left = self.right = half if self.round else 34.0
         self.height = 26.0
@@ -161,7 +164,9 @@ class Region(Piece):
         borders = {
             key: Border("", text_width(title, _DETAIL) + 40) for key, (title, _) in frames.items()
         }
-        self.placed = place(boxes, borders, links)
+        # Streams of a high resolution stand to the left of those of a low one.
+        prefer = {key: -float(prod(cell.shape[2:])) for key, cell in cells.items()}
+        self.placed = place(boxes, borders, links, prefer=prefer)
         entry = self.placed.frames[self.ENTRY]
         self.left = entry.x + entry.width / 2
         self.right = self.placed.width - self.left

@@ -7,7 +7,7 @@ scaled down by a power, because 224 rows and 7 do not fit one true scale.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
 from typing import NamedTuple
@@ -15,11 +15,12 @@ from typing import NamedTuple
 from explorer.analysis.layers import window_of
 from explorer.analysis.stages import resolutions, stages
 from explorer.analysis.totals import DEFAULT, Convention
-from explorer.blocks import find_blocks, outermost
+from explorer.blocks import Block, find_blocks, outermost
+from explorer.diagram.compose import block_title
 from explorer.diagram.facts import Facts, caption
 from explorer.diagram.labels import label
-from explorer.diagram.paths import Item, Repeat, Step, Unit, read_network, series
-from explorer.diagram.scene import Edge, Node, Scene, Text
+from explorer.diagram.paths import Item, Repeat, Step, Tangle, Unit, read_network, series
+from explorer.diagram.scene import BREAKS_OFF, Edge, Node, Scene, Text
 from explorer.diagram.svg import text_width
 from explorer.trace.records import Trace
 
@@ -30,7 +31,7 @@ _FACE, _WIDE, _FLAT = (12.0, 210.0), (5.0, 110.0), (9.0, 8.0)
 _POWER = 0.6
 _DEPTH = 0.3
 """A map's columns run into the page, shortened."""
-_GAP = 26.0
+_GAP, _ARC = 26.0, 16.0
 _TITLE, _DETAIL = 12.5, 11.5
 _SHOWN = frozenset(("input", "convolution", "linear", "pooling", "reduction", "concat", "upsample"))
 """Kinds of layers whose results are drawn."""
@@ -59,23 +60,38 @@ def volume_scene(trace: Trace, depth: int = LAYERS, convention: Convention = DEF
         convention: what the cost counts.
     """
     facts = Facts(trace, convention)
-    sizes = resolutions(trace, facts.flow)
-    made = _stage_tensors if depth <= STAGES else _layer_tensors
-    tensors = list(made(facts, sizes))
+    walk = _Walk(facts)
+    if depth <= STAGES:
+        walk.stages()
+    else:
+        walk.layers()
+    tensors = walk.tensors
     nodes = _cuboids(facts, tensors)
-    texts: list[Text] = []
+    edges: list[Edge] = []
+    for (before, source), (after, tensor) in pairwise(zip(nodes, tensors, strict=True)):
+        edges += _between(before, after, tensor, source)
+    edges += [_arc(nodes, a, b) for a, b in walk.shortcuts]
+    top = _ARC if walk.shortcuts else 0.0
+    nodes = [node._replace(y=node.y + top) for node in nodes]
+    edges = [edge._replace(points=tuple((x, y + top) for x, y in edge.points)) for edge in edges]
     low = max((node.y + node.height for node in nodes), default=0.0)
+    texts: list[Text] = []
     for node in nodes:
         middle = node.x + node.width / 2
         texts.append(Text(middle, low + 20, node.title, _TITLE, bold=True))
         texts.append(Text(middle, low + 38, node.detail, _DETAIL, muted=True))
-    edges: list[Edge] = []
-    for (before, _), (after, tensor) in pairwise(zip(nodes, tensors, strict=True)):
-        edges += _between(before, after, tensor, tensors[nodes.index(before)])
-    right = max((node.x + max(node.width, _words(node)) for node in nodes), default=0.0)
+    right = max(
+        (node.x + (node.width + max(node.width, _words(node))) / 2 for node in nodes), default=0.0
+    )
+    if not trace.outputs:
+        texts.append(Text(right + _GAP, low / 2, BREAKS_OFF, _TITLE, "start", bold=True))
+        right += _GAP + text_width(BREAKS_OFF, _TITLE) * 1.06
+    words = caption(trace, convention)
+    if walk.crossed:
+        words += " Where parallel paths cross, the longest one is drawn."
     return Scene(
         title=f"{trace.model}: its tensors",
-        caption=caption(trace, convention),
+        caption=words,
         nodes=tuple(nodes),
         groups=(),
         edges=tuple(edges),
@@ -90,64 +106,89 @@ def volume_scene(trace: Trace, depth: int = LAYERS, convention: Convention = DEF
 # --- which tensors -------------------------------------------------------------------------
 
 
-def _stage_tensors(facts: Facts, sizes: Sequence[tuple[int, ...]]) -> Iterator[_Tensor]:
-    trunk = facts.flow.trunk()
-    if trunk:
-        yield _tensor(facts, sizes, [trunk[0]], "input", ())
-    for stage in stages(facts.trace, facts.convention):
-        inside = [i for i in trunk if stage.first_op <= i < stage.last_op]
-        if inside:
-            ops = range(stage.first_op, inside[-1] + 1)
-            yield _tensor(facts, sizes, ops, stage.name, ())
+class _Walk:
+    """Collects the tensors of the main path, and the shortcuts round parts of it."""
 
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.sizes = resolutions(facts.trace)
+        self.tensors: list[_Tensor] = []
+        self.shortcuts: list[tuple[int, int]] = []
+        """Positions of the tensors that a shortcut leads from and to."""
+        self.crossed = False
+        """Whether some paths are not drawn."""
 
-def _layer_tensors(facts: Facts, sizes: Sequence[tuple[int, ...]]) -> Iterator[_Tensor]:
-    blocks = outermost(find_blocks(facts.trace))
-    ops = facts.trace.ops
-    last: tuple[int, ...] | None = None
-    for index in _main_line(facts, read_network(facts.flow, blocks, fold=False)):
-        op = ops[index]
-        shape = op.outputs[0].shape if op.outputs else ()
-        if op.kind not in _SHOWN and shape == last:
-            continue
-        if op.kind not in _SHOWN or len(shape) < 2:
-            continue
-        last = shape
+    def stages(self) -> None:
+        """One tensor for each stage, that which leaves it."""
+        trunk = self.facts.flow.trunk()
+        if trunk:
+            self._add([trunk[0]], "input")
+        for stage in stages(self.facts.trace, self.facts.convention):
+            inside = [i for i in trunk if stage.first_op <= i < stage.last_op]
+            if inside:
+                self._add(range(stage.first_op, inside[-1] + 1), stage.name)
+
+    def layers(self) -> None:
+        """One tensor for each layer that changes the shape or has weights."""
+        blocks = outermost(find_blocks(self.facts.trace))
+        self._follow(read_network(self.facts.flow, blocks, fold=False))
+
+    def _follow(self, items: Sequence[Item]) -> None:
+        for item in items:
+            if isinstance(item, Step):
+                self._layer(item.op)
+            elif isinstance(item, Unit):
+                self._block(item.block)
+            elif isinstance(item, Repeat):
+                self._follow(item.units)
+            elif isinstance(item, Tangle):
+                self.crossed = True
+                for op in self._longest(item):
+                    self._layer(op)
+            else:
+                self._layer(item.end, f"{len(item.ways)} branches")
+
+    def _block(self, block: Block) -> None:
+        before = len(self.tensors) - 1
+        if block.kind in ("residual", "inverted", "gate", "attention") and block.branches[0]:
+            end = block.branches[0][-1] if block.kind != "attention" else block.join
+            self._follow(series(self.facts.flow, block.fork, end))
+        title = "" if block.shortcut else block_title(block).split(",")[0]
+        self._layer(block.join, title)
+        if block.kind == "residual" and len(self.tensors) - 1 > before >= 0:
+            self.shortcuts.append((before, len(self.tensors) - 1))
+
+    def _layer(self, index: int, title: str = "") -> None:
+        op = self.facts.trace.ops[index]
+        if op.kind not in _SHOWN or len(op.outputs[0].shape) < 2:
+            return
         kernel = window_of(op).kernel if op.kind in ("convolution", "pooling") else None
-        title = "input" if op.kind == "input" else label(op).split(",")[0]
-        yield _tensor(facts, sizes, [index], title, kernel or ())
+        if not title:
+            first, *rest = label(op).split(", ")
+            title = ", ".join([first, *(part for part in rest if part.startswith("/"))])
+        self._add([index], "input" if op.kind == "input" else title, kernel or ())
 
+    def _longest(self, item: Tangle) -> list[int]:
+        """The path to the last op with the most layers that have weights."""
+        flow, ops = self.facts.flow, self.facts.trace.ops
+        best: dict[int, tuple[int, int]] = {}
+        for index in item.ops:
+            before = [(best[p][0], p) for p in flow.preds[index] if p in best]
+            count, source = max(before, default=(0, -1))
+            best[index] = (count + (ops[index].macs > 0), source)
+        path = [item.ops[-1]]
+        while best[path[-1]][1] >= 0:
+            path.append(best[path[-1]][1])
+        return path[::-1]
 
-def _main_line(facts: Facts, items: Sequence[Item]) -> Iterator[int]:
-    """The ops on the main path: of a block with a shortcut, those of its heavy path."""
-    for item in items:
-        if isinstance(item, Step):
-            yield item.op
-        elif isinstance(item, Unit):
-            block = item.block
-            if block.kind in ("residual", "inverted", "gate") and block.branches[0]:
-                inner = series(facts.flow, block.fork, block.branches[0][-1])
-                yield from _main_line(facts, inner)
-            yield block.join
-        elif isinstance(item, Repeat):
-            yield from _main_line(facts, item.units)
-        else:
-            yield item.end
-
-
-def _tensor(
-    facts: Facts,
-    sizes: Sequence[tuple[int, ...]],
-    ops: Sequence[int],
-    title: str,
-    kernel: tuple[int, ...],
-) -> _Tensor:
-    last = ops[-1]
-    shape = facts.trace.ops[last].outputs[0].shape
-    size = sizes[last][-2:]
-    batch = shape[0] if shape else 1
-    channels = prod(shape) // max(1, batch * prod(sizes[last]))
-    return _Tensor(ops, title, size if set(size) != {1} else (), channels, kernel)
+    def _add(self, ops: Sequence[int], title: str, kernel: tuple[int, ...] = ()) -> None:
+        last = ops[-1]
+        shape = self.facts.trace.ops[last].outputs[0].shape
+        size = self.sizes[last][-2:]
+        batch = shape[0] if shape else 1
+        channels = prod(shape) // max(1, batch * prod(self.sizes[last]))
+        tensor = _Tensor(ops, title, size if set(size) != {1} else (), channels, kernel)
+        self.tensors.append(tensor)
 
 
 # --- where they stand ----------------------------------------------------------------------
@@ -178,15 +219,26 @@ def _cuboids(facts: Facts, tensors: Sequence[_Tensor]) -> list[Node]:
         text = " × ".join(map(str, (tensor.channels, *tensor.size)))
         last = tensor.ops[-1]
         node = facts.node(facts.key(last), tensor.ops, tensor.title)
+        kind = node.kind if len(tensor.ops) > 1 else facts.trace.ops[last].kind
         node = node._replace(
             detail=text, width=wide + lift, height=height + lift, shape="volume",
-            selects=facts.selects(last), lift=lift, size=_TITLE, kind=facts.trace.ops[last].kind,
+            selects=facts.selects(last), lift=lift, size=_TITLE, kind=kind,
         )  # fmt: skip
         beside = max(0.0, _words(node) - node.width) / 2
         nodes.append(node._replace(x=x + beside, y=-node.height / 2))
         x += max(node.width, _words(node)) + _GAP
     top = min((node.y for node in nodes), default=0.0)
     return [node._replace(y=node.y - top + _MARGIN) for node in nodes]
+
+
+def _arc(nodes: Sequence[Node], a: int, b: int) -> Edge:
+    """A shortcut, above the tensors that it passes by."""
+    between = nodes[a : b + 1]
+    high = min(node.y for node in between) - 14
+    start, end = nodes[a], nodes[b]
+    x0, x1 = start.x + start.width / 2 + 5, end.x + end.width / 2 - 5
+    points = ((x0, start.y), (x0, high), (x1, high), (x1, end.y))
+    return Edge(start.key, end.key, points, "skip", bend="corner")
 
 
 def _words(node: Node) -> float:

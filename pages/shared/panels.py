@@ -20,6 +20,7 @@ from pages.shared.view import (
     ZOOMS,
     View,
     act,
+    choose_flow,
     forget_opened,
     open_to_depth,
     select_point,
@@ -124,12 +125,12 @@ def diagram(choice: Choice, view: View) -> None:
 def _diagram_controls(view: View, drawn: cache.Diagram) -> None:
     """How far it is open, what colours mean, and the direction."""
     state = st.session_state
-    state["open"], state["flow"] = drawn.depth, drawn.flow
-    by_hand = drawn.flow != FIRST_DIRECTION[view.zoom]
+    # Widgets of their own: what the picture chooses itself is not in the link.
+    state["depth_widget"], state["flow_widget"] = drawn.depth, drawn.flow
     address.record(
         {
-            "open": str(drawn.depth) if drawn.depth != drawn.first else None,
-            "flow": drawn.flow if by_hand else None,
+            "open": str(view.depth) if view.depth and drawn.depth != drawn.first else None,
+            "flow": view.flow if view.flow not in ("", FIRST_DIRECTION[view.zoom]) else None,
         }
     )
     if drawn.depths > 1:
@@ -137,7 +138,7 @@ def _diagram_controls(view: View, drawn: cache.Diagram) -> None:
         st.segmented_control(
             "Open to depth" if view.zoom == "ops" else "Detail",
             list(range(1, drawn.depths + 1)),
-            key="open",
+            key="depth_widget",
             required=True,
             format_func=lambda depth: names.get(depth, str(depth)),
             on_change=open_to_depth,
@@ -154,8 +155,8 @@ def _diagram_controls(view: View, drawn: cache.Diagram) -> None:
         )  # fmt: skip
     if view.zoom != "volume":
         st.segmented_control(
-            "Direction", list(FLOWS), key="flow", required=True, format_func=_ARROWS.__getitem__,
-            on_change=address.touch,
+            "Direction", list(FLOWS), key="flow_widget", required=True,
+            format_func=_ARROWS.__getitem__, on_change=choose_flow,
         )  # fmt: skip
 
 

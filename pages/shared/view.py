@@ -188,9 +188,16 @@ def act(diagram: str) -> None:
 
 
 def open_to_depth() -> None:
-    """Forget what was opened by hand: another depth was chosen."""
+    """Take the chosen depth, and forget what was opened by hand."""
     address.touch()
+    st.session_state["open"] = st.session_state["depth_widget"]
     st.session_state["toggled"] = []
+
+
+def choose_flow() -> None:
+    """Take the chosen direction."""
+    address.touch()
+    st.session_state["flow"] = st.session_state["flow_widget"]
 
 
 def forget_opened() -> None:

@@ -23,12 +23,12 @@ from explorer.dataflow import Dataflow
 from explorer.diagram.export import FORMATS, scene_file, scene_html
 from explorer.diagram.heat import scene_heat
 from explorer.diagram.interactive import scene_data, theme_data
-from explorer.diagram.scene import Scene
+from explorer.diagram.scene import BREAKS_OFF, Scene
 from explorer.diagram.stage_cards import stages_scene
 from explorer.diagram.svg import text_width
 from explorer.diagram.views import VIEWS, depths, view_scene
 from explorer.diagram.volume import LAYERS, STAGES, volume_scene
-from explorer.errors import OptionError
+from explorer.errors import OptionError, TraceError
 from explorer.figures.theme import contrast, tint
 from explorer.trace.records import Trace
 from explorer.zoo import list_models as list_all
@@ -59,7 +59,8 @@ def test_cards_add_up_to_the_model_and_stand_apart(name: str, horizontal: bool) 
     assert sum(node.cost for node in scene.nodes) == trace.macs
     assert sum(node.share for node in scene.nodes) == pytest.approx(1)
     for a, b in pairwise(scene.nodes):
-        gap = b.x - a.x - a.width if horizontal else b.y - a.y - a.height
+        below = not horizontal or b.x < a.x  # a long network goes on in a second row
+        gap = b.y - a.y - a.height if below else b.x - a.x - a.width
         assert gap >= 20
     for node in scene.nodes:
         for line in node.detail.split("\n"):
@@ -111,9 +112,9 @@ def test_lenet_is_the_figure_of_its_paper() -> None:
     assert [(node.title, node.detail) for node in scene.nodes] == [
         ("input", "1 × 32 × 32"),
         ("5×5 conv", "6 × 28 × 28"),
-        ("2×2 average pool", "6 × 14 × 14"),
+        ("2×2 average pool, /2", "6 × 14 × 14"),
         ("5×5 conv", "16 × 10 × 10"),
-        ("2×2 average pool", "16 × 5 × 5"),
+        ("2×2 average pool, /2", "16 × 5 × 5"),
         ("5×5 conv", "120"),
         ("linear", "84"),
         ("linear", "10"),
@@ -145,6 +146,61 @@ def test_the_stages_of_a_network_are_one_cuboid_each() -> None:
     scene = volume_scene(traced("resnet50"), STAGES)
     assert [node.title for node in scene.nodes] == ["input", "stem", "C2", "C3", "C4", "C5", "head"]
     assert scene.nodes[4].detail == "1024 × 14 × 14"
+
+
+def test_a_shortcut_passes_above_the_tensors_between() -> None:
+    scene = volume_scene(traced("resnet18"))
+    arcs = [edge for edge in scene.edges if edge.role == "skip"]
+    assert len(arcs) == 8
+    places = {node.key: place for place, node in enumerate(scene.nodes)}
+    for arc in arcs:
+        a, b = places[arc.source], places[arc.target]
+        assert b - a == 2
+        assert min(y for _, y in arc.points) < min(node.y for node in scene.nodes[a : b + 1])
+    assert all(y >= 0 for arc in arcs for _, y in arc.points)
+
+
+def test_of_paths_that_cross_the_longest_is_drawn_and_the_caption_says_so() -> None:
+    scene = volume_scene(traced("hrnet_w18"))
+    assert "Where parallel paths cross, the longest one is drawn." in scene.caption
+    assert len(scene.nodes) > 40
+    assert "cross" not in volume_scene(traced("resnet18")).caption
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_pass_that_broke_off_says_so_where_it_ends(view: str) -> None:
+    with pytest.raises(TraceError) as caught:
+        trace_model("alexnet", (1, 3, 32, 32))
+    trace = caught.value.partial
+    assert trace is not None
+    scene = view_scene(trace, view, depths(trace, view)[0])  # type: ignore[arg-type]
+    (words,) = [text for text in scene.texts if text.text == BREAKS_OFF]
+    assert words.x + text_width(words.text, words.size) / 2 <= scene.width
+
+
+def test_what_a_stage_or_block_reads_is_what_enters_it() -> None:
+    cards = {node.title: node.input_text for node in stages_scene(traced("resnet50")).nodes}
+    assert cards["C3 · 28 × 28"] == "256 × 56 × 56"
+    assert cards["stem · 112 × 112"] == "3 × 224 × 224"
+    closed = {n.key: n.input_text for n in view_scene(traced("resnet50"), "blocks", 1).nodes}
+    assert closed["layer1.1"] == "256 × 56 × 56"
+    assert closed["layer2.0"] == "256 × 56 × 56"
+
+
+def test_what_only_moves_values_is_named_as_papers_name_it() -> None:
+    def titles(name: str) -> list[str]:
+        return [node.title for node in view_scene(traced(name), "blocks", 2).nodes]
+
+    swin = titles("torchvision:swin_t")
+    assert "cyclic shift, −3, −3" in swin
+    assert "add relative_position_bias_table" in swin
+    assert "zero pad" not in swin  # 56 is a whole number of windows
+    vit = titles("vit_b_16")
+    assert {"concat class_token", "add pos_embedding", "token 0 of 197"} <= set(vit)
+    # In each of three stages one in the first block, and one for all its equal neighbours.
+    assert titles("shufflenet_v2_x1_0").count("channel shuffle, 2 groups") == 3 + 3
+    names = [node.title for node in stages_scene(traced("torchvision:swin_t")).nodes]
+    assert names == ["C2 · 56 × 56", "C3 · 28 × 28", "C4 · 14 × 14", "C5 · 7 × 7", "head"]
 
 
 def test_tokens_and_channels_last_maps_are_read_as_what_they_are() -> None:

@@ -14,7 +14,7 @@ function make(tag, attributes, parent, text) {
 export default function (component) {
   const { parentElement: root, data, setTriggerValue } = component;
   const frame = root.querySelector(".frame");
-  const svg = frame.querySelector("svg");
+  const svg = frame.querySelector(":scope > svg");
   let state = states.get(frame);
   if (!state) {
     state = { k: 1, x: 0, y: 0, signature: null, items: [], nodes: new Map(), at: null };
@@ -27,6 +27,7 @@ export default function (component) {
   const full = data.height ? `min(${data.height}px, 100vh - 96px)` : "100vh";
   if (!state.low) frame.style.height = full;
   for (const name of ["ink", "muted", "paper"]) frame.style.setProperty(`--${name}`, data.theme[name]);
+  legend(frame, state);
   if (state.signature !== data.signature) {
     const first = state.signature === null || state.subject !== data.subject;
     const before = performance.now();
@@ -40,14 +41,13 @@ export default function (component) {
       frame.style.height = full;
       fit(svg, state);
       // A picture that is not high needs no high window.
-      const high = Math.max(320, 100 + sceneHeight(state));
+      const high = Math.max(300, 30 + frame.clientHeight - svg.clientHeight + sceneHeight(state));
       if (data.height && high < data.height) { frame.style.height = `${Math.round(high)}px`; state.low = true; }
       else state.low = false;
-      if (data.selected) centre(svg, state, data.selected);
+      if (data.selected) show(svg, state, data.selected);
     }
   }
   paint(state);
-  legend(frame, state);
   mark(svg, state);
   draw(svg, state);
   frame.dataset.signature = data.signature;
@@ -102,14 +102,16 @@ function frameOf(group, groups, nodes, state) {
   state.items.push([group.x, group.y, group.x + group.w, group.y + group.h, g, true]);
   // Titles stand above the lines, with paper behind them where a line may pass.
   const t = make("g", { class: "group" }, nodes);
-  const title = make("g", { class: group.sign ? "title toggles" : "title", "data-close": group.sign ? group.key : "" }, t);
+  const title = make("g", { class: "title", "data-group": group.key }, t);
   const beside = group.detail ? 0 : 15;
   const x = group.x + group.at;
   if (!group.detail) make("rect", { class: "behind", x: x - 3, y: group.y + 5, width: group.tw + 8 + (group.at < 20 ? beside : 0), height: 17, rx: 3 }, title);
   if (group.sign) {
     const left = group.detail || group.at >= 20 ? group.x + 8 : x + 2, middle = group.y + 13.5;
-    make("rect", { class: "hit", x: left - 8, y: group.y, width: 26, height: 26, fill: "transparent" }, title);
-    make("path", { d: `M${left} ${middle}h9` + (group.sign === "+" ? `M${left + 4.5} ${middle - 4.5}v9` : ""), stroke: theme.muted, "stroke-width": 1.6 }, title);
+    const toggle = make("g", { class: "toggles", "data-close": group.key }, t);
+    make("rect", { class: "hit", x: left - 8, y: group.y + 1, width: 25, height: 25, rx: 6, fill: "transparent" }, toggle);
+    make("title", {}, toggle, group.sign === "+" ? "Open" : "Close");
+    make("path", { d: `M${left} ${middle}h9` + (group.sign === "+" ? `M${left + 4.5} ${middle - 4.5}v9` : ""), stroke: theme.muted, "stroke-width": 1.6 }, toggle);
   }
   const words = group.detail || group.at >= 20 ? x : x + beside;
   make("text", { class: group.detail ? "name" : "", x: words, y: group.y + 18 }, title, group.title);
@@ -240,7 +242,7 @@ function later(svg, state) {
 
 function fit(svg, state) {
   const { scene } = state.data;
-  const width = svg.clientWidth || 800, height = svg.clientHeight || 600, top = 48;
+  const width = svg.clientWidth || 800, height = svg.clientHeight || 600, top = 12;
   const whole = Math.min((width - 32) / scene.w, (height - top - 16) / scene.h);
   // A long network starts at its top, as large as it can be read.
   const across = scene.horizontal ? (height - top - 16) / scene.h : (width - 32) / scene.w;
@@ -268,6 +270,13 @@ function zoom(svg, state, factor, x, y) {
   state.k = k;
   clamp(svg, state);
   hide(svg.parentElement);
+  later(svg, state);
+}
+
+function look(svg, state, x, y) {
+  state.k = Math.max(state.k, 0.8);
+  state.x = svg.clientWidth / 3 - x * state.k;
+  state.y = svg.clientHeight / 4 - y * state.k;
   later(svg, state);
 }
 
@@ -314,7 +323,7 @@ function listen(frame, svg, state) {
     state.y -= event.shiftKey ? 0 : event.deltaY;
     const { scene } = state.data, low = [svg.clientWidth - 40 - scene.w * state.k, svg.clientHeight - 40 - scene.h * state.k];
     state.x = Math.min(Math.max(40, before[0]), Math.max(Math.min(low[0], before[0]), state.x));
-    state.y = Math.min(Math.max(60, before[1]), Math.max(Math.min(low[1], before[1]), state.y));
+    state.y = Math.min(Math.max(40, before[1]), Math.max(Math.min(low[1], before[1]), state.y));
     if (state.x !== before[0] || state.y !== before[1]) { event.preventDefault(); hide(frame); later(svg, state); }
   }, { passive: false });
   svg.addEventListener("pointerdown", (event) => {
@@ -362,8 +371,8 @@ function listen(frame, svg, state) {
   });
   frame.addEventListener("keydown", (event) => key(event, frame, svg, state));
   search(frame, svg, state);
-  new ResizeObserver(() => later(svg, state)).observe(svg);
-  frame.addEventListener("fullscreenchange", () => { fit(svg, state); later(svg, state); });
+  new ResizeObserver(() => { if (state.refit) { state.refit = false; fit(svg, state); } later(svg, state); }).observe(svg);
+  frame.addEventListener("fullscreenchange", () => { state.refit = true; });
 }
 
 function distance(pointers) {
@@ -376,6 +385,7 @@ function click(target, state) {
   if (open) toggle(state, open.dataset.open);
   else if (close && close.dataset.close) toggle(state, close.dataset.close);
   else if (node) pick(state, node.dataset.node);
+  else if (target.closest("[data-group]")) state.report("select", target.closest("[data-group]").dataset.group);
 }
 
 function toggle(state, name) {
@@ -436,7 +446,7 @@ function show(svg, state, name) {
   const node = state.byKey.get(name) || state.groups.get(name);
   if (!node) return;
   const x = state.x + node.x * state.k, y = state.y + node.y * state.k;
-  if (x < 10 || y < 50 || x + node.w * state.k > svg.clientWidth - 10 || y + node.h * state.k > svg.clientHeight - 10) centre(svg, state, name);
+  if (x < 10 || y < 10 || x + node.w * state.k > svg.clientWidth - 10 || y + node.h * state.k > svg.clientHeight - 10) centre(svg, state, name);
 }
 
 function say(frame, state, name) {
@@ -451,8 +461,11 @@ function search(frame, svg, state) {
   const go = () => {
     if (!hits.length) return;
     const [key, layer] = hits[at];
-    state.at = key;
-    centre(svg, state, key);
+    if (Array.isArray(key)) look(svg, state, key[0], key[1]);
+    else {
+      state.at = key;
+      centre(svg, state, key);
+    }
     mark(svg, state);
     found.textContent = `${at + 1} of ${hits.length}` + (layer ? `: ${layer}` : "");
   };
@@ -463,6 +476,8 @@ function search(frame, svg, state) {
     const { scene } = state.data;
     hits = !words.length ? [] : [
       ...scene.nodes.filter((node) => node.key && matches([node.key, node.title, node.detail, node.kind].join(" "))).map((node) => [node.key, ""]),
+      ...scene.groups.filter((group) => matches([group.title, group.detail, group.badge].join(" "))).map((group) => [group.key, ""]),
+      ...scene.texts.filter((text) => text[5].includes("bold") && matches(text[2])).map((text) => [text, ""]),
       ...scene.index.filter((entry) => matches(entry[1])).map((entry) => [entry[2], entry[0]]),
     ];
     const boxes = new Set(hits.map((hit) => hit[0]));
@@ -505,7 +520,7 @@ function hover(frame, svg, state, event) {
   }
   // Beside the box, so that it covers neither it nor what stands above and below it.
   const wide = frame.clientWidth, left = state.x + node.x * state.k, right = left + node.w * state.k;
-  const top = state.y + node.y * state.k;
+  const top = svg.getBoundingClientRect().top - frame.getBoundingClientRect().top + state.y + node.y * state.k;
   const free = right + 12 + card.offsetWidth < wide ? right + 12 : left - 12 - card.offsetWidth;
   card.style.left = `${Math.max(4, Math.min(free, wide - card.offsetWidth - 6))}px`;
   card.style.top = `${Math.max(4, Math.min(free < 4 ? top + node.h * state.k + 10 : top, frame.clientHeight - card.offsetHeight - 6))}px`;
