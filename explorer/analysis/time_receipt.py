@@ -66,7 +66,7 @@ def time_receipt(prediction: Prediction, key: str) -> TimeReceipt | None:
     ms = sum(row.ms for row in rows)
     ops = [op for row in rows for op in prediction.ops[row.first_op : row.last_op] if op.launches]
     lines = [] if is_module or len(ops) > _MOST_OPS else [*_worked(prediction, ops)]
-    lines += _summed(parts)
+    lines += _summed(parts, "The longer of both, and the launch" if len(ops) == 1 else "")
     return TimeReceipt(
         key=key,
         title=f"{len(rows)} layers" if is_module else rows[0].label,
@@ -100,11 +100,11 @@ def _worked(prediction: Prediction, ops: list[OpTime]) -> Iterator[TimeLine]:
         )
 
 
-def _summed(parts: dict[str, float]) -> Iterator[TimeLine]:
+def _summed(parts: dict[str, float], label: str) -> Iterator[TimeLine]:
     compute, memory, launch = (rounded(parts[name]) for name in ("compute", "memory", "launch"))
     total = rounded(sum(parts.values()))
     yield TimeLine(
-        "Time, the longer of the two for each op, and launches",
+        label or "Ops limited by arithmetic, by memory, and all launches",
         " + ".join((compute, memory, launch)),
         f"{total} ms",
     )

@@ -56,7 +56,7 @@ def memory_timeline(
             name=name,
             mode="lines+markers",
             line={"color": color, "width": 2, "shape": "hvh"},
-            marker={"color": color, "size": 4},
+            marker={"color": color, "size": 3},
             fill="tozeroy" if fill else None,
             fillcolor=tint(color, theme, 0.25) if fill else None,
             customdata=[[key if key != "input" else ""] for key in keys],
@@ -161,12 +161,13 @@ def training_bars(
     figure.update_xaxes(title_text=unit, range=[0, 1.18 * most])
     figure.update_yaxes(autorange="reversed", showgrid=False)
     figure.update_layout(barmode="stack", bargap=0.35, hovermode="closest", margin={"b": 64})
+    figure.update_layout(legend_traceorder="normal")
     return figure
 
 
 def _unit(most: float) -> tuple[int, str]:
-    """What to divide bytes by so that the largest has at most four digits, and its name."""
+    """What to divide bytes by, so that the largest is one or more of the unit, and its name."""
     step = 0
-    while most >= 10 * 1024 ** (step + 1) and step < len(_UNITS) - 1:
+    while most >= 1024 ** (step + 1) and step < len(_UNITS) - 1:
         step += 1
     return 1024**step, _UNITS[step]

@@ -139,6 +139,7 @@ def _roof(
         y=math.log10(peak),
         xanchor="right",
         yanchor="bottom",
+        yshift=10,
         text=f"{compact(peak)} operations a second",
         showarrow=False,
         font={"size": 12, "color": MUTED_INK[theme]},
@@ -186,6 +187,8 @@ def time_bars(prediction: Prediction, *, theme: str = "light", selected: str = "
             x=[number for number, _ in bars],
             y=[row.ms for _, row in bars],
             name=kind,
+            # Said, because Plotly widens the bars of a kind whose layers lie far apart.
+            width=0.85,
             marker={"color": kind_color(kind, theme), "line_width": 0},
             customdata=[[row.key] for _, row in bars],
             text=[_card(row) for _, row in bars],

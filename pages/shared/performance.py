@@ -64,28 +64,21 @@ def metrics(choice: Choice, view: View) -> None:
     runs = cache.inference(choice, setup.dtype)
     fits = cache.fits(choice, setup.dtype, how, _bytes(setup.device.memory / 1e9))
     shares = _shares(made.found)
-    first, *others = sorted(shares, key=shares.__getitem__, reverse=True)
-    words = {"memory": "memory", "compute": "arithmetic", "launch": "launches"}
     launch_us = f"{rounded(1e6 * setup.device.launch_seconds)} µs each"
-    with st.grid(6, min_column_width=150, gap="small", key="metrics"):
+    with st.grid(6, min_column_width=130, gap="small", key="metrics"):
         _metric("Predicted time", f"{rounded(made.ms)} ms", f"{_rate(made)} images/s")
         _metric("Launches", count(made.launches), launch_us if setup.launch else "not counted")
-        _metric(
-            "Most time in",
-            f"{words[first]} {percent(shares[first])}",
-            ", ".join(f"{words[name]} {percent(shares[name])}" for name in others),
-        )
-        _metric("Memory to run", memory(runs.total), f"peak in {runs.dtype}, weights included")
+        _metric("Bound by", _whole_percents(shares), "memory/math/launch")
+        _metric("Memory to run", memory(runs.total), f"peak in {runs.dtype}")
         if fits.training is None:
-            _metric("Memory to train", "none", "does not train at this batch")
+            _metric("Memory to train", "none", "fails at this batch")
         else:
             trains = cache.training(choice, how)
-            _metric("Memory to train", _at_least(trains), how.name)
-        to_train = "" if fits.training is None else f"to train {_batch(fits.training)}, "
+            _metric("Memory to train", _at_least(trains), how.short)
         _metric(
-            "Largest batch",
+            f"Batch in {rounded(setup.device.memory / 1e9)} GB",
             _batch(fits.inference),
-            f"{to_train}in {rounded(setup.device.memory / 1e9)} GB",
+            f"{_batch(fits.training)} to train" if fits.training else "to run",
         )
 
 
@@ -111,6 +104,11 @@ def _shares(found: Bottlenecks) -> dict[str, float]:
         "compute": found.compute_share,
         "launch": found.launch_share,
     }
+
+
+def _whole_percents(shares: dict[str, float]) -> str:
+    """For example "50/36/14%"."""
+    return "/".join(f"{100 * share:.0f}" for share in shares.values()) + "%"
 
 
 def _at_least(step: TrainingMemory) -> str:
@@ -166,7 +164,6 @@ def _story(setup: Setup) -> None:
                 "Ops a byte": _rounded(one.found.intensity),
                 "ms": _rounded(one.ms),
                 "Images/s": _rounded(one.images_per_second),
-                "ms at 64": _rounded(many.ms),
                 "Images/s at 64": _rounded(many.images_per_second),
             }
         )
@@ -177,23 +174,22 @@ def _story(setup: Setup) -> None:
         hide_index=True,
         row_height=_ROW,
         column_config={
-            "Architecture": column.TextColumn(width=125),
-            "MACs": column.NumberColumn("G MACs", format="%.2f", width=68),
-            "Launches": column.NumberColumn(width=76),
+            "Architecture": column.TextColumn(width=118),
+            "MACs": column.NumberColumn("G MACs", format="%.2f", width=64),
+            "Launches": column.NumberColumn(width=70),
             "Moved": column.NumberColumn(
-                "MiB moved", format="%.0f", width=86, help="Read and written, for one image."
+                "MiB moved", format="%.0f", width=80, help="Read and written, for one image."
             ),
-            "Ops a byte": column.NumberColumn(format="localized", width=84),
-            "ms": column.NumberColumn("ms, batch 1", format="localized", width=88),
-            "Images/s": column.NumberColumn("images/s", format="localized", width=76),
-            "ms at 64": column.NumberColumn("ms, batch 64", format="localized", width=94),
-            "Images/s at 64": column.NumberColumn("images/s", format="localized", width=80),
+            "Ops a byte": column.NumberColumn(format="localized", width=80),
+            "ms": column.NumberColumn("ms", format="localized", width=58),
+            "Images/s": column.NumberColumn("Images/s", format="localized", width=78),
+            "Images/s at 64": column.NumberColumn("Images/s at 64", format="localized", width=100),
         },
     )
     device, dtype = setup.device.name, "TF32" if setup.tf32 else setup.dtype
     st.caption(
-        f"Predicted at 224 × 224 on {plain(device)} in {dtype}. MACs, launches and MiB are those "
-        "of one pass with one image."
+        f"Predicted at 224 × 224 on {plain(device)} in {dtype}. All but the last column are "
+        "for one image."
     )
     if told.sentences:
         st.markdown("".join(f"- At batch 64, {plain(each)}\n" for each in told.sentences))
@@ -271,15 +267,15 @@ def layers_tab(choice: Choice, view: View) -> None:
                 options=list(KIND_COLORS[shade]),
                 color=[pill_color(kind, shade) for kind in KIND_COLORS[shade]],
             ),
-            "ms": column.NumberColumn(format="localized", width=70),
+            "ms": column.NumberColumn(format="localized", width=62),
             "Share": column.ProgressColumn(
-                "Share of time", format="%.2f%%", min_value=0, max_value=100, width=110
+                "Share of time", format="%.2f%%", min_value=0, max_value=100, width=96
             ),
-            "Bound": column.TextColumn("Waits for", width=86),
+            "Bound": column.TextColumn("Waits for", width=78),
             "MACs": column.NumberColumn(format="localized", width=103),
-            "Moved": column.NumberColumn("MiB moved", format="%.2f", width=86),
-            "Intensity": column.NumberColumn("Ops a byte", format="localized", width=84),
-            "Launches": column.NumberColumn(width=74),
+            "Moved": column.NumberColumn("MiB moved", format="%.2f", width=78),
+            "Intensity": column.NumberColumn("Ops a byte", format="localized", width=78),
+            "Launches": column.NumberColumn(width=70),
         },
     )
 
@@ -332,11 +328,8 @@ def memory_tab(choice: Choice, view: View) -> None:
         "Bytes of activations alive at each op",
         lambda: select_point("chart_memory"),
     )
-    alive, types = st.columns([1, 1], gap="medium")
-    with alive:
-        _alive(found.alive, found.eager_peak, view)
-    with types:
-        _number_types(choice)
+    _alive(found.alive, found.eager_peak, view)
+    _number_types(choice)
 
 
 def _fits(choice: Choice, view: View, what: Literal["inference", "training"]) -> None:
@@ -349,14 +342,21 @@ def _fits(choice: Choice, view: View, what: Literal["inference", "training"]) ->
     how = view.setup.dtype if what == "inference" else view.training.name
     budget = f"{rounded(view.budget, 4)} GB"
     if not found.batch:
-        st.markdown(f"Not even one image fits in {budget} ({how}): it takes {memory(found.total)}.")
+        st.markdown(
+            f"Not even one image fits in {budget} ({how}): it takes {_gigabytes(found.total)}."
+        )
         return
     doing = "Runs" if what == "inference" else "Trains"
     up_to = "at most" if found.is_lower_bound else "up to"
     st.markdown(
         f"{doing} in {budget} {up_to} **batch {_batch(found).removeprefix('≤ ')}** ({how}), which "
-        f"takes {memory(found.total)}; one image more takes {memory(found.next_total)}."
+        f"takes {_gigabytes(found.total)}; one image more takes {_gigabytes(found.next_total)}."
     )
+
+
+def _gigabytes(nbytes: int) -> str:
+    """With so many digits that neighbouring batches differ."""
+    return f"{rounded(nbytes / 1e9, 6)} GB"
 
 
 def _alive(blocks: Sequence[Alive], peak: int, view: View) -> None:
@@ -378,11 +378,13 @@ def _alive(blocks: Sequence[Alive], peak: int, view: View) -> None:
         keys=keys,
         selected=keys.index(view.layer) if view.layer and view.layer in keys else None,
         columns={
-            "Layer": column.TextColumn(width=text_width(frame["Layer"], 90, 170)),
+            "Layer": column.TextColumn(width=text_width(frame["Layer"], 90, 265)),
             "Op": column.TextColumn(width=90),
             "Shape": column.TextColumn(width=118),
             "MiB": column.NumberColumn(format="%.2f", width=64),
-            "Share": column.NumberColumn(format="%.1f%%", width=62),
+            "Share": column.ProgressColumn(
+                "Share of the peak", format="%.1f%%", min_value=0, max_value=100, width=120
+            ),
         },
     )
     st.caption("Shapes are those of the traced batch; MiB of the number type above.")
@@ -420,16 +422,14 @@ def _number_types(choice: Choice) -> None:
 def training_tab(choice: Choice, view: View) -> None:
     """The parts of a training step, and what other ways to train would take."""
     badge("predicted")
-    training_controls()
+    training_controls(view)
     stands = cache.failure(cache.trained(choice))
     if stands:
         failed(choice, stands)
         return
     how = view.training
     step = cache.training(choice, how)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        budget_field(view)
-        _fits(choice, view, "training")
+    _fits(choice, view, "training")
     _chart(
         "chart_training",
         cache.training_figure_json(choice, _ways(how), theme()),

@@ -14,7 +14,7 @@ from pages.shared import address
 
 OWN: Final = "custom"
 """Name in the link of the device whose numbers are typed in."""
-OWN_NAME: Final = "your own device"
+OWN_NAME: Final = "Custom device"
 TABS: Final = {
     "why": "Why is it slow?",
     "roofline": "Roofline",
@@ -87,6 +87,12 @@ class Training(NamedTuple):
             "mixed_precision": self.precision == "mixed",
             "checkpoint": self.checkpoint,
         }
+
+    @property
+    def short(self) -> str:
+        """For example "Adam, mixed + ckpt"."""
+        kind = {"float32": "float32", "mixed": "mixed", "16bit": "16-bit"}[self.precision]
+        return f"{TRAINERS[self.optimizer]}, {kind}{' + ckpt' if self.checkpoint else ''}"
 
     @property
     def name(self) -> str:
@@ -278,7 +284,7 @@ def controls(view: View) -> None:
             "Device",
             device_names(),
             key="performance_device",
-            format_func=lambda name: "Your own numbers" if name == OWN else name,
+            format_func=lambda name: OWN_NAME if name == OWN else name,
             on_change=address.touch,
             width=270,
         )
@@ -300,13 +306,14 @@ def controls(view: View) -> None:
                 help="Add the time from one kernel to the next; without it, as if the whole pass "
                 "were one captured graph.",
             )
-    if view.own:
-        _own_numbers()
     missing = [dtype for dtype in DTYPES if dtype not in known]
     missing += [] if setup.device.tf32 else ["TF32"]
-    if missing:
-        whose = "Your own device" if view.own else f"The {setup.device.name}"
-        st.caption(f"{whose} has no peak rate for {_listed(missing)}.")
+    text = f"The {setup.device.name} has no peak rate for {_listed(missing)}." if missing else ""
+    if view.own:
+        _own_numbers()
+        text = "T/s: 10¹² operations a second, a multiply-accumulate being two; 0 is none."
+    if text:
+        st.caption(text)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -316,7 +323,7 @@ def _listed(names: Sequence[str]) -> str:
 def _own_numbers() -> None:
     """One field for each number; what is typed goes into the link."""
     state = st.session_state
-    with st.grid(8, min_column_width=112, gap="xsmall", key="own"):
+    with st.grid(8, min_column_width=102, gap="xsmall", key="own"):
         for (name, field), value in zip(FIELDS.items(), state["performance_own"], strict=True):
             state[f"own_{name}"] = value
             st.number_input(
@@ -335,8 +342,8 @@ def _change_own() -> None:
     state["performance_own"] = tuple(state[f"own_{name}"] for name in FIELDS)
 
 
-def training_controls() -> None:
-    """Optimizer, precision and checkpoints."""
+def training_controls(view: View) -> None:
+    """Optimizer, precision, checkpoints, and the memory that there is."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.segmented_control(
             "Optimizer", OPTIMIZERS, key="performance_optimizer", required=True,
@@ -355,6 +362,7 @@ def training_controls() -> None:
             help="Keep what goes into a run of ops, and compute the run again for the backward "
             "pass.",
         )
+        budget_field(view)
 
 
 def budget_field(view: View) -> None:
