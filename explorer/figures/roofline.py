@@ -63,9 +63,7 @@ def roofline(prediction: Prediction, *, theme: str = "light", selected: str = ""
     for row in (row for row in shown if row.key == selected):
         _ring(figure, row, _diameter(row.share, most), theme)
     device, dtype = prediction.device.name, "TF32" if prediction.tf32 else prediction.dtype
-    styled(
-        figure, f"Predicted: {len(shown)} layers under the roof of {device}, {dtype}", theme, 560
-    )
+    styled(figure, f"Predicted: {len(shown)} layers on {device}, {dtype}", theme, 560)
     figure.update_xaxes(
         type="log", title_text="Operations for each byte moved", tickformat="~g", dtick=1
     )

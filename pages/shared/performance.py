@@ -68,7 +68,7 @@ def metrics(choice: Choice, view: View) -> None:
     with st.grid(6, min_column_width=130, gap="small", key="metrics"):
         _metric("Predicted time", f"{rounded(made.ms)} ms", f"{_rate(made)} images/s")
         _metric("Launches", count(made.launches), launch_us if setup.launch else "not counted")
-        _metric("Bound by", _whole_percents(shares), "memory/math/launch")
+        _metric("Memory/math/launch", _whole_percents(shares), "shares of time")
         _metric("Memory to run", memory(runs.total), f"peak in {runs.dtype}")
         if fits.training is None:
             _metric("Memory to train", "none", "fails at this batch")
@@ -170,7 +170,6 @@ def _story(setup: Setup) -> None:
     column = st.column_config
     st.dataframe(
         pd.DataFrame(rows),
-        key="story",
         hide_index=True,
         row_height=_ROW,
         column_config={
@@ -247,7 +246,6 @@ def layers_tab(choice: Choice, view: View) -> None:
             "MACs": frame["MACs"],
             "Moved": frame["Moved"],
             "Intensity": frame["Intensity"].map(_rounded),
-            "Launches": frame["Launches"],
         }
     )
     st.caption(
@@ -275,7 +273,6 @@ def layers_tab(choice: Choice, view: View) -> None:
             "MACs": column.NumberColumn(format="localized", width=103),
             "Moved": column.NumberColumn("MiB moved", format="%.2f", width=78),
             "Intensity": column.NumberColumn("Ops a byte", format="localized", width=78),
-            "Launches": column.NumberColumn(width=70),
         },
     )
 
@@ -291,12 +288,12 @@ def _short(key: str, most: int = 31) -> str:
     return text if text == key else f"…{text}"
 
 
-def _chart(key: str, drawn: str, what: str, clicked: Callable[[], None]) -> None:
+def _chart(key: str, drawn: str, what: str, clicked: Callable[[], None] | None = None) -> None:
     st.plotly_chart(
         json.loads(drawn),
         key=key,
         theme=None,
-        on_select=clicked,
+        on_select=clicked or "ignore",
         selection_mode="points",
         config={"displayModeBar": False},
         alt=what,
@@ -403,7 +400,6 @@ def _number_types(choice: Choice) -> None:
                 "Both": [(each.weight_bytes + each.activation_bytes) / 2**20 for each in found],
             }
         ),
-        key="number_types",
         hide_index=True,
         row_height=_ROW,
         column_config={
@@ -434,7 +430,6 @@ def training_tab(choice: Choice, view: View) -> None:
         "chart_training",
         cache.training_figure_json(choice, _ways(how), theme()),
         "Parts of the memory of a training step",
-        lambda: None,
     )
     _parts(step)
     text = (
@@ -442,6 +437,11 @@ def training_tab(choice: Choice, view: View) -> None:
         "memory is an estimate: what the worst moment takes beyond what is saved. The loss, the "
         "kernels' scratch and the allocator's reserve are not counted."
     )
+    if how.precision == "mixed":
+        text += (
+            " Mixed: activations and a copy of the weights in 16 bits; weights, gradients and the "
+            "optimizer's state in 32."
+        )
     if step.unknown_ops:
         text += f" At least: nothing is known of {', '.join(step.unknown_ops)}."
     if step.segments:
@@ -484,7 +484,6 @@ def _parts(step: TrainingMemory) -> None:
             pd.DataFrame(
                 {"Part": [*parts, "Total"], "Bytes": [*parts.values(), step.total]},
             ),
-            key="training_parts",
             hide_index=True,
             row_height=_ROW,
             column_config={"Bytes": column.NumberColumn(format="localized")},
@@ -497,7 +496,6 @@ def _parts(step: TrainingMemory) -> None:
                     "MiB": [block.nbytes / 2**20 for block in step.kept],
                 }
             ),
-            key="training_kept",
             hide_index=True,
             row_height=_ROW,
             height=8 * _ROW + _HEADER,
@@ -515,7 +513,6 @@ def measured_tab(choice: Choice, view: View) -> None:
     column = st.column_config
     st.dataframe(
         pd.DataFrame(rows),
-        key="origins",
         hide_index=True,
         row_height=_ROW,
         column_config={
@@ -531,7 +528,8 @@ def measured_tab(choice: Choice, view: View) -> None:
     st.caption(
         "Only rows of this model, its options and this size. A prediction is for the device chosen "
         "above, a measurement for the machine that this server runs on: unless that is the same "
-        "device, their difference says nothing."
+        "device, their difference says nothing. Runs recorded on other machines would have rows of "
+        "their own; none come with this version."
     )
     badge("measured")
     measurements.latency(choice)

@@ -352,8 +352,6 @@ def training_controls(view: View) -> None:
         st.segmented_control(
             "Precision", list(PRECISIONS), key="performance_precision", required=True,
             format_func=PRECISIONS.__getitem__, on_change=address.touch,
-            help="Mixed: activations and a copy of the weights in 16 bits; weights, gradients and "
-            "the optimizer's state in 32.",
         )  # fmt: skip
         st.toggle(
             "Checkpoints",
