@@ -133,7 +133,8 @@ def _roof(
         font={"size": 12, "color": MUTED_INK[theme]},
     )
     figure.add_annotation(
-        x=math.log10(most),
+        x=1,
+        xref="paper",
         y=math.log10(peak),
         xanchor="right",
         yanchor="bottom",

@@ -68,7 +68,7 @@ def metrics(choice: Choice, view: View) -> None:
     with st.grid(6, min_column_width=130, gap="small", key="metrics"):
         _metric("Predicted time", f"{rounded(made.ms)} ms", f"{_rate(made)} images/s")
         _metric("Launches", count(made.launches), launch_us if setup.launch else "not counted")
-        _metric("Memory/math/launch", _whole_percents(shares), "shares of time")
+        _metric("Bound by", _whole_percents(shares), "mem/math/launch")
         _metric("Memory to run", memory(runs.total), f"peak in {runs.dtype}")
         if fits.training is None:
             _metric("Memory to train", "none", "fails at this batch")

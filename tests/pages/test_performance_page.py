@@ -89,9 +89,7 @@ def test_the_head_is_the_library_s_prediction(open_page: Open) -> None:
     )
     assert shown["Launches"] == (count(made.launches), "4 µs each")
     shares = (found.memory_share, found.compute_share, found.launch_share)
-    assert shown["Memory/math/launch"][0] == (
-        "/".join(f"{100 * share:.0f}" for share in shares) + "%"
-    )
+    assert shown["Bound by"][0] == "/".join(f"{100 * share:.0f}" for share in shares) + "%"
     assert shown["Memory to run"][0] == memory(inference_memory(resnet18()).total)
     step = training_memory(resnet18(mode="train"), "adam")
     assert shown["Memory to train"] == (memory(step.total), "Adam, float32")
@@ -191,6 +189,21 @@ def test_a_model_that_cannot_train_at_batch_1_still_predicts_and_runs(open_page:
     app.button(key="suggestion").click().run()
     assert not app.error
     assert metrics(app)["Memory to train"][0] != "none"
+
+
+def test_the_choice_and_the_selection_come_along_from_the_layers_page(open_page: Open) -> None:
+    app = AppTest.from_file(str(APP), default_timeout=120)
+    app.query_params["model"], app.query_params["layer"] = "resnet18", "layer2.0.conv1"
+    app.query_params["batch"] = "4"
+    app.run()
+    for name in dict(app.query_params.items()):  # as the browser does when the page changes
+        del app.query_params[name]
+    app.switch_page(PAGE).run()
+    assert not app.warning
+    assert address(app) == {
+        "model": "resnet18", "input": "3x224x224", "batch": "4", "layer": "layer2.0.conv1"
+    }  # fmt: skip
+    assert metrics(app)["Predicted time"][0] == f"{rounded(predict(resnet18(4), T4).ms)} ms"
 
 
 # ------------------------------------------------------------------------ tabs
