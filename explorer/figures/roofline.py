@@ -117,7 +117,7 @@ def _roof(
             y=[vector, vector],
             mode="lines",
             line={"color": MUTED_INK[theme], "width": 1.25, "dash": "dash"},
-            name="peak without tensor cores",
+            name="float32 peak, all but products",
             hoverinfo="skip",
         )
     figure.add_vline(x=ridge, line={"color": MUTED_INK[theme], "width": 1, "dash": "dot"})

@@ -91,7 +91,7 @@ def statement(choice: Choice, view: View) -> None:
 
 
 def _metric(label: str, value: str, detail: str) -> None:
-    st.metric(label, value, detail, delta_color="off", delta_arrow="off", border=True)
+    st.metric(label, value, detail or None, delta_color="off", delta_arrow="off", border=True)
 
 
 def _rate(made: cache.Forecast) -> str:
@@ -311,12 +311,16 @@ def memory_tab(choice: Choice, view: View) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         budget_field(view)
         _fits(choice, view, "inference")
+    with st.grid(5, min_column_width=118, gap="small", key="memory_metrics"):
+        _metric("Parameters", memory(found.parameter_bytes), "")
+        _metric("Buffers", memory(found.buffer_bytes), "")
+        _metric("Activations", memory(found.eager_peak), "")
+        _metric("Input, of it", memory(found.input_bytes), "")
+        _metric("At best", memory(found.ideal_peak), "")
     st.caption(
-        f"One forward pass in {dtype}, batch of {found.batch}, in evaluation mode: "
-        f"{memory(found.parameter_bytes)} parameters, {memory(found.buffer_bytes)} buffers, and "
-        f"up to {memory(found.eager_peak)} activations, {memory(found.input_bytes)} of input "
-        f"included; {memory(found.total)} in all. If each tensor were freed right after its last "
-        f"use, activations would take {memory(found.ideal_peak)}. Scratch of a kernel and what an "
+        f"One forward pass in {dtype}, batch of {found.batch}, in evaluation mode: parameters, "
+        f"buffers and activations at their peak take {memory(found.total)}. At best: activations "
+        "if each tensor were freed right after its last use. Scratch of a kernel and what an "
         "allocator holds in reserve are not counted."
     )
     _chart(
@@ -592,7 +596,7 @@ def _facts(found: TimeReceipt) -> None:
         )
     bound = _BOUNDS.get(found.bound)
     facts = {
-        "Layer": escape(found.title),
+        "Class": escape(found.title),
         "Kind": chip,
         "Share": percent(found.share),
         "Mostly": bound[0] if bound else "",

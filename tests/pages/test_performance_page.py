@@ -206,6 +206,16 @@ def test_the_choice_and_the_selection_come_along_from_the_layers_page(open_page:
     assert metrics(app)["Predicted time"][0] == f"{rounded(predict(resnet18(4), T4).ms)} ms"
 
 
+def test_in_training_mode_the_forward_pass_is_timed_and_memory_to_run_stays_evaluation_s(
+    open_page: Open,
+) -> None:
+    app = open_page(model="resnet18", mode="train", batch="2")
+    made = predict(resnet18(2, "train"), T4)
+    assert metrics(app)["Predicted time"][0] == f"{rounded(made.ms)} ms"
+    assert "the backward pass is not in the time" in texts(app)
+    assert metrics(app)["Memory to run"][0] == memory(inference_memory(resnet18(2)).total)
+
+
 # ------------------------------------------------------------------------ tabs
 
 
@@ -292,8 +302,13 @@ def test_memory_is_the_library_s(open_page: Open) -> None:
         assert each.assumption in texts(app)
     fits = largest_batch(resnet18(4), 2 * 10**9, dtype="float16")
     assert f"Runs in 2 GB up to **batch {count(fits.batch)}** (float16)" in texts(app)
-    for part in (found.parameter_bytes, found.buffer_bytes, found.input_bytes, found.ideal_peak):
-        assert memory(part) in texts(app)
+    parts = {label: value for label, (value, _) in metrics(app).items()}
+    assert parts["Parameters"] == memory(found.parameter_bytes)
+    assert parts["Buffers"] == memory(found.buffer_bytes)
+    assert parts["Activations"] == memory(found.eager_peak)
+    assert parts["Input, of it"] == memory(found.input_bytes)
+    assert parts["At best"] == memory(found.ideal_peak)
+    assert f"take {memory(found.total)}" in texts(app)
 
 
 def test_training_is_the_library_s(open_page: Open) -> None:
