@@ -22,6 +22,7 @@ page = st.navigation(
                 icon=":material/table_rows:",
                 default=True,
             ),
+            st.Page("pages/inspect/performance.py", title="Performance", icon=":material/speed:"),
             st.Page("pages/inspect/catalogue.py", title="Catalogue", icon=":material/menu_book:"),
             st.Page(
                 "pages/inspect/published.py",
@@ -39,7 +40,7 @@ with st.spinner("Loading PyTorch. Only the first visitor after a start waits for
 widgets.brand()
 try:
     # The other pages are about all models: the choice waits until one is opened again.
-    if page.url_path == "":
+    if page.url_path in ("", "performance"):
         sidebar.choose()
     else:
         sidebar.keep()

@@ -579,11 +579,12 @@ def _on_reference(prediction: Prediction, reference: Prediction | None) -> Itera
         return
     fewer = reference.macs / reference.batch / (prediction.macs / prediction.batch)
     faster = prediction.images_per_second / reference.images_per_second
-    if not 1 <= faster < fewer:
+    if not (fewer > 1 and faster < fewer):
         return
+    gain = f"only {rounded(faster)} times faster" if faster >= 1 else "no faster at all"
     yield (
         f"{prediction.model} has {rounded(fewer)} times fewer MACs an image than "
-        f"{reference.model} but should be only {rounded(faster)} times faster: it does "
+        f"{reference.model} but should be {gain}: it does "
         f"{rounded(prediction.intensity)} operations for each byte it moves, {reference.model} "
         f"{rounded(reference.intensity)}, and it launches {prediction.launches:,} kernels, "
         f"{reference.model} {reference.launches:,}."

@@ -19,22 +19,32 @@ import streamlit as st
 from explorer import get_spec, trace_model
 from explorer.analysis import (
     Convention,
+    InferenceMemory,
+    LargestBatch,
     Layer,
     Receipt,
     Stage,
     Totals,
+    TrainingMemory,
+    inference_memory,
+    largest_batch,
     layers,
     layers_frame,
     locate,
+    precisions,
     receipt,
     stages,
     to_csv,
     to_json,
     to_markdown,
     totals,
+    training_memory,
 )
 from explorer.analysis.catalogue import Entry, entry
+from explorer.analysis.memory import Precision
 from explorer.analysis.published import REID_INPUT, ReidCounts, reid_counts
+from explorer.analysis.roofline import Bottlenecks, Prediction, bottlenecks, predict
+from explorer.analysis.time_receipt import TimeReceipt, time_receipt
 from explorer.diagram.export import scene_file, scene_html
 from explorer.diagram.heat import Heat, scene_heat
 from explorer.diagram.interactive import heat_data, scene_data, signature, theme_data
@@ -42,15 +52,18 @@ from explorer.diagram.scene import Scene
 from explorer.diagram.views import FIRST_DIRECTION, ViewName, depths, view_scene
 from explorer.errors import ExplorerError, InputSizeError, TraceError
 from explorer.figures.cost import cost_bars
+from explorer.figures.memory import memory_timeline, training_bars
 from explorer.figures.modules import module_map
 from explorer.figures.profile import shape_profile
+from explorer.figures.roofline import roofline, time_bars
 from explorer.figures.timeline import timeline
 from explorer.models._registry import OptionValue
 from explorer.trace.records import Trace, Value
 from explorer.zoo import source_file
-from pages.shared.choice import DEFAULT_MODEL, Choice
+from pages.shared.choice import DEFAULT_MODEL, Choice, native_choice
 
 if TYPE_CHECKING:
+    from pages.shared.setup import Setup, Training
     from pages.shared.view import View
 
 Shape = tuple[int, ...]
@@ -245,6 +258,177 @@ def figure_json(
     else:
         drawn = module_map(rows, measure="params", name="Parameters", theme=theme)
     return str(drawn.to_json())
+
+
+# ------------------------------------------------------- predicted time and memory
+
+STORY: tuple[str, ...] = ("resnet50", "efficientnet_b0", "densenet121")
+"""Fewer MACs, but not in proportion less time."""
+STORY_BATCHES = (1, 64)
+TimeFigure = Literal["roofline", "time"]
+
+
+class Forecast(NamedTuple):
+    """A predicted forward pass as a whole."""
+
+    ms: float
+    images_per_second: float
+    launches: int
+    macs: int
+    nbytes: float
+    found: Bottlenecks
+    statement: str
+    slowest: str
+    """Key of the layer that takes longest; "" if nothing takes time."""
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _prediction(choice: Choice, setup: Setup) -> Prediction:
+    return predict(_trace(choice), setup.device, setup.dtype, tf32=setup.tf32, launch=setup.launch)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def forecast(choice: Choice, setup: Setup) -> Forecast:
+    """Predict the time of one forward pass."""
+    made = _prediction(choice, setup)
+    slowest = max(made.layers, key=lambda row: row.ms, default=None)
+    return Forecast(
+        ms=made.ms,
+        images_per_second=made.images_per_second,
+        launches=made.launches,
+        macs=made.macs,
+        nbytes=sum(op.nbytes for op in made.ops),
+        found=bottlenecks(made),
+        statement=made.statement(),
+        slowest=slowest.key if slowest else "",
+    )
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def layer_times(choice: Choice, setup: Setup) -> pd.DataFrame:
+    """The layers that take time, in execution order, by their keys."""
+    rows = [row for row in _prediction(choice, setup).layers if row.ms]
+    return pd.DataFrame(
+        {
+            "Kind": [row.kind for row in rows],
+            "ms": [row.ms for row in rows],
+            "Share": [100 * row.share for row in rows],
+            "Bound": [row.bound for row in rows],
+            "MACs": [row.macs for row in rows],
+            "Moved": [row.nbytes / 2**20 for row in rows],
+            "Intensity": [row.intensity for row in rows],
+            "Launches": [row.launches for row in rows],
+        },
+        index=pd.Index([row.key for row in rows], name="Layer", dtype=object),
+    )
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def time_of(choice: Choice, setup: Setup, key: str) -> TimeReceipt | None:
+    """A layer's or module's predicted time, worked out; None if there is no such layer."""
+    return time_receipt(_prediction(choice, setup), key)
+
+
+@st.cache_data(max_entries=64, show_spinner="Drawing")
+def time_figure_json(
+    choice: Choice, setup: Setup, figure: TimeFigure, theme: Theme, selected: str
+) -> str:
+    """A chart of the predicted time, as Plotly's JSON."""
+    draw = roofline if figure == "roofline" else time_bars
+    return str(draw(_prediction(choice, setup), theme=theme, selected=selected).to_json())
+
+
+class Story(NamedTuple):
+    """Three networks on one device."""
+
+    forecasts: tuple[tuple[str, tuple[Forecast, ...]], ...]
+    """Name and, for each of `STORY_BATCHES`, the prediction."""
+    sentences: tuple[str, ...]
+    """Why fewer MACs are not in proportion less time."""
+
+
+@st.cache_data(max_entries=64, show_spinner="Predicting three networks")
+def story(setup: Setup) -> Story:
+    """The same three networks, at their own size, on the chosen device."""
+    rows, sentences = [], []
+    first = _prediction(_story_choice(STORY[0], STORY_BATCHES[-1]), setup)
+    for name in STORY:
+        choices = [_story_choice(name, batch) for batch in STORY_BATCHES]
+        rows.append((name, tuple(forecast(choice, setup) for choice in choices)))
+        made = _prediction(choices[-1], setup)
+        alone = bottlenecks(made).sentences
+        sentences += [each for each in bottlenecks(made, first).sentences if each not in alone]
+    return Story(tuple(rows), tuple(sentences))
+
+
+def _story_choice(name: str, batch: int) -> Choice:
+    native = native_choice(name)
+    return native._replace(input_shape=(batch, *native.input_shape[1:]))
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def inference(choice: Choice, dtype: str) -> InferenceMemory:
+    """Memory of one forward pass in evaluation mode."""
+    return inference_memory(_trace(evaluated(choice)), dtype=dtype)
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def number_types(choice: Choice) -> tuple[Precision, ...]:
+    """What inference takes in each number type."""
+    return precisions(_trace(evaluated(choice)))
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def training(choice: Choice, how: Training) -> TrainingMemory:
+    """Memory of one training step. Only where `failure(trained(choice))` is None."""
+    return training_memory(_trace(trained(choice)), **how.arguments)
+
+
+class Fits(NamedTuple):
+    """The largest batches that fit into a budget."""
+
+    inference: LargestBatch
+    training: LargestBatch | None
+    """None if the model does not train at this size and batch."""
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def fits(choice: Choice, dtype: str, how: Training, budget_bytes: int) -> Fits:
+    """The largest batch to run, and the largest to train."""
+    trains = failure(trained(choice)) is None
+    return Fits(
+        largest_batch(_trace(evaluated(choice)), budget_bytes, dtype=dtype),
+        largest_batch(_trace(trained(choice)), budget_bytes, training=True, **how.arguments)
+        if trains
+        else None,
+    )
+
+
+def evaluated(choice: Choice) -> Choice:
+    """The same choice in evaluation mode."""
+    return choice._replace(mode="eval")
+
+
+def trained(choice: Choice) -> Choice:
+    """The same choice in training mode."""
+    return choice._replace(mode="train")
+
+
+@st.cache_data(max_entries=64, show_spinner="Drawing")
+def memory_figure_json(choice: Choice, dtype: str, theme: Theme, selected: str) -> str:
+    """The timeline of activations, as Plotly's JSON."""
+    rows = layers(_trace(evaluated(choice)))
+    drawn = memory_timeline(inference(choice, dtype), rows, theme=theme, selected=selected)
+    return str(drawn.to_json())
+
+
+@st.cache_data(max_entries=64, show_spinner="Drawing")
+def training_figure_json(
+    choice: Choice, ways: tuple[tuple[str, Training], ...], theme: Theme
+) -> str:
+    """The parts of a training step, for several ways to train, as Plotly's JSON."""
+    steps = [(name, training(choice, how)) for name, how in ways]
+    return str(training_bars(steps, theme=theme).to_json())
 
 
 # --------------------------------------------------------------- the catalogue

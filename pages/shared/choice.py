@@ -30,7 +30,9 @@ RESERVED: Final = frozenset(
     {
         *("model", "input", "batch", "mode"),
         *("unit", "count", "unused", "level", "kinds", "find", "tab", "chart", "layer"),
-        *("zoom", "open", "toggled", "heat", "flow"),
+        *("zoom", "open", "toggled", "heat", "flow", "device"),
+        *("show", "dtype", "tf32", "launch", "custom"),
+        *("optimizer", "precision", "checkpoint", "budget"),
     }
 )
 """Names in a link that are not options of a model."""

@@ -149,6 +149,36 @@ def _latency_table(records: list[LatencyRecord]) -> None:
     )
 
 
+def results(choice: Choice) -> list[dict[str, Any]]:
+    """Times of this model, its options and this image size that somebody has taken.
+
+    Each row says its origin, "measured" or "recorded". What this session measured is all there
+    is to show so far.
+    """
+    records: list[LatencyRecord] = st.session_state.get(_LATENCY_RECORDS, [])
+    return [
+        {
+            "Origin": record.source,
+            "Device": record.environment.device_name,
+            "Type": record.dtype,
+            "Batch": record.batch,
+            "ms": _rounded(record.median_ms),
+            "Images/s": _rounded(record.images_per_second),
+            "Date": _utc(record.environment.date),
+        }
+        for record in records
+        if _is_of(record, choice)
+    ]
+
+
+def _is_of(record: LatencyRecord, choice: Choice) -> bool:
+    return (
+        record.model == choice.model
+        and _shape(record)[1:] == choice.input_shape[1:]
+        and dict(record.options) == choice.build_options
+    )
+
+
 def _rounded(x: float, digits: int = 3) -> float:
     """Round for a column: its own format "%.3g" would write 3660 as 3.66e+3."""
     return float(f"{x:.{digits}g}")

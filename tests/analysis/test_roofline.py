@@ -452,3 +452,16 @@ def test_the_order_of_measured_models_is_predicted_on_a_cpu():
 def test_the_rank_correlation_is_that_of_the_orders():
     # ranks 1 2 3 against 1 3 2: 1 - 6 * (0 + 1 + 1) / (3 * 8)
     assert rank_correlation([1, 10, 100], [5, 7, 6]) == pytest.approx(0.5)
+
+
+def test_fewer_macs_can_be_no_faster_at_all_and_the_sentence_says_so():
+    t4 = get_device("NVIDIA T4")
+    dense, residual = (
+        predict(trace_model(name, (64, 3, 224, 224)), t4) for name in ("densenet121", "resnet50")
+    )
+    assert dense.macs < residual.macs
+    assert dense.ms > residual.ms
+    first = bottlenecks(dense, residual).sentences[0]
+    assert "1.44 times fewer MACs an image than resnet50 but should be no faster at all" in first
+    # The other way round there is nothing to explain.
+    assert "fewer MACs" not in " ".join(bottlenecks(residual, dense).sentences)
