@@ -5,7 +5,8 @@ ExplorerError
 ├── OptionError            an option outside its legal range
 ├── TraceError             a forward pass that cannot be followed
 │   └── InputSizeError     the input shape does not fit the model
-└── MeasurementError       a latency that cannot be measured here
+├── MeasurementError       a latency that cannot be measured here
+└── RecordError            a file of measurements that cannot be read
 
 Anything else that is raised is a bug.
 """
@@ -117,3 +118,7 @@ class InputSizeError(TraceError):
 
 class MeasurementError(ExplorerError):
     """A latency measurement that is impossible here (no such device, not enough memory)."""
+
+
+class RecordError(ExplorerError):
+    """A file of measurements that is none, or that lacks what a record needs."""

@@ -33,7 +33,10 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class LatencyRecord:
-    """Time of one forward pass, from input on the device to output on the device."""
+    """Time of one forward pass, from input on the device to output on the device.
+
+    Plain values: it pickles, compares, and goes to JSON and back (`to_json`).
+    """
 
     model: str
     """Registered name, or the class name of a module that was passed in."""
@@ -42,32 +45,109 @@ class LatencyRecord:
     batch: int
     dtype: str
     median_ms: float
-    p10_ms: float
-    p90_ms: float
-    iqr_ms: float
+    p10_ms: float | None
+    p90_ms: float | None
+    """The middle four fifths of all runs; None in an imported record that does not tell."""
+    iqr_ms: float | None
     """Interquartile range: the middle half of all runs lies within this."""
     runs: int
+    """Timed runs; 0 in an imported record that does not tell."""
     warmup_runs: int
     """Untimed runs before the first timed one."""
-    stable: bool
+    stable: bool | None
     """Whether the warm-up ended because times had settled, and not because time was up."""
     images_per_second: float
     """Batch size / median."""
     clock: str
     """What read the time: "CUDA events" or "host clock"."""
     environment: Environment
-    source: Literal["measured"] = "measured"
+    source: Literal["measured", "recorded", "imported"] = "measured"
+    """Measured in this process, recorded earlier by us, or brought along by the user."""
+    tf32: bool = False
+    """Whether float32 products and convolutions could round to TF32 (NVIDIA GPUs)."""
+    channels_last: bool = False
+    """Whether weights and input lay in memory channels last (NHWC)."""
+    compiled: bool = False
+    """Whether `torch.compile` had translated the model."""
+    l2_flushed: bool = False
+    """Whether the GPU's L2 cache was emptied before each run. If not, a small model finds its
+    weights there."""
+    graph_ms: float | None = None
+    """Median of replays of the same pass as a CUDA graph, that is without Python and without
+    gaps between launches; None if there is none."""
+    graph_p10_ms: float | None = None
+    graph_p90_ms: float | None = None
+    graph_runs: int = 0
+    graph_note: str = ""
+    """Why there is no replay although one was asked for."""
+    peak_memory_bytes: int | None = None
+    """Most bytes that torch's allocator had given out at once during the timed eager runs, for
+    weights, input, activations and scratch together; None where it was not measured. What the
+    process held on the device before is not included."""
+    peak_memory_note: str = ""
+    """Who counted it, or that nobody did."""
 
     @property
-    def spread(self) -> float:
+    def spread(self) -> float | None:
         """Interquartile range / median: below 0.05 is quiet, above 0.15 hardly to be trusted."""
+        if self.iqr_ms is None:
+            return None
         return self.iqr_ms / self.median_ms if self.median_ms else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LayerTime:
+    """Time of one call of a module without children, between the two readings of its hooks."""
+
+    key: str
+    """As in the table of layers: "layer1.0.conv1", "fc@1" for a second call."""
+    path: str
+    nth: int
+    """0 for the first call of this module, 1 for the second."""
+    module_class: str
+    nanoseconds: int
+    """Median over the passes with hooks. The reading itself, below a microsecond on a CPU, is
+    part of it."""
+
+    @property
+    def ms(self) -> float:
+        """The same in milliseconds."""
+        return self.nanoseconds / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class LayerLatencies:
+    """One forward pass taken apart, in whole nanoseconds, so that the parts add up exactly.
+
+    Sum of `layers` + `overhead_ns` + `rest_ns` = `hooked_ns`, the pass with hooks.
+
+    What is between the calls of modules (the `+` of a residual block, a concatenation, Python,
+    a GPU that waits for the next launch) is the rest. It is below zero where the medians of the
+    layers come from other passes than the median of the whole, on a machine that is not quiet.
+    """
+
+    record: LatencyRecord
+    """The same pass without hooks: this is what the model takes."""
+    layers: tuple[LayerTime, ...]
+    """In the order of their first call."""
+    passes: int
+    """Passes with hooks, each after one without."""
+    hooked_ns: int
+    """Median of the passes with hooks."""
+    overhead_ns: int
+    """How much longer that is than the median without hooks; 0 if it is not."""
+    rest_ns: int
+
+    @property
+    def layers_ns(self) -> int:
+        """Sum of the layers."""
+        return sum(layer.nanoseconds for layer in self.layers)
 
 
 class Progress(NamedTuple):
     """Where a measurement stands."""
 
-    stage: Literal["queued", "preparing", "warming up", "measuring"]
+    stage: Literal["queued", "preparing", "warming up", "measuring", "replaying"]
     done: int = 0
     """Runs finished in this stage."""
     total: int = 0

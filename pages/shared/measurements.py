@@ -104,7 +104,7 @@ def _latency_table(records: list[LatencyRecord]) -> None:
             ("Median", f"{rounded(latest.median_ms)} ms", f"{latest.runs} runs"),
             (
                 "Middle 80%",
-                f"{rounded(latest.p10_ms)} to {rounded(latest.p90_ms)} ms",
+                f"{_spread_text(latest)} ms",
                 "p10 to p90",
             ),
             ("Throughput", f"{rounded(latest.images_per_second, 4)} /s", "images"),
@@ -116,7 +116,7 @@ def _latency_table(records: list[LatencyRecord]) -> None:
         f"({environment.device}, {environment.threads} threads), torch {environment.torch}, "
         f"{_utc(environment.date)}."
     )
-    if not latest.stable or latest.spread > 0.15:
+    if not latest.stable or (latest.spread or 0) > 0.15:
         st.caption(
             ":orange[The times had not settled: other work ran on this machine, or it changed its "
             "clock. Measure again before you trust this number.]"
@@ -149,9 +149,13 @@ def _latency_table(records: list[LatencyRecord]) -> None:
     )
 
 
-def _rounded(x: float, digits: int = 3) -> float:
+def _rounded(x: float | None, digits: int = 3) -> float | None:
     """Round for a column: its own format "%.3g" would write 3660 as 3.66e+3."""
-    return float(f"{x:.{digits}g}")
+    return None if x is None else float(f"{x:.{digits}g}")
+
+
+def _spread_text(record: LatencyRecord) -> str:
+    return " to ".join("?" if x is None else rounded(x) for x in (record.p10_ms, record.p90_ms))
 
 
 def _utc(date: str) -> str:
