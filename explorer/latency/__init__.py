@@ -4,12 +4,15 @@ from explorer.latency.device import available_devices
 from explorer.latency.measure import measure_latency, measure_layers
 from explorer.latency.peaks import MeasuredPeaks, measure_peaks
 from explorer.latency.plan import DTYPES
+from explorer.latency.recorded import parse_records, read_records, recorded
 from explorer.latency.records import (
     Environment,
     LatencyRecord,
     LayerLatencies,
     LayerTime,
     Progress,
+    from_json,
+    to_json,
 )
 
 __all__ = [
@@ -21,7 +24,12 @@ __all__ = [
     "MeasuredPeaks",
     "Progress",
     "available_devices",
+    "from_json",
     "measure_latency",
     "measure_layers",
     "measure_peaks",
+    "parse_records",
+    "read_records",
+    "recorded",
+    "to_json",
 ]
