@@ -1,10 +1,10 @@
 """How long a forward pass takes on this machine, measured so that it can be trusted."""
 
 from explorer.latency.device import available_devices
+from explorer.latency.files import parse_records, read_records, recorded
 from explorer.latency.measure import measure_latency, measure_layers
 from explorer.latency.peaks import MeasuredPeaks, measure_peaks
 from explorer.latency.plan import DTYPES
-from explorer.latency.recorded import parse_records, read_records, recorded
 from explorer.latency.records import (
     Environment,
     LatencyRecord,
