@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from explorer.errors import MeasurementError
 from explorer.latency import Environment, LatencyRecord, Progress, measure, measure_latency, plan
+from explorer.latency.device import queue_of
 from explorer.latency.memory import advice, forward_bytes, largest_batch
 from explorer.latency.runs import Samples
 from explorer.trace import trace_model
@@ -321,6 +322,20 @@ def test_who_cancels_before_it_begins_builds_nothing(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(measure, "_prepared", lambda _: pytest.fail("built"))
     with pytest.raises(MeasurementError, match="cancelled"):
         run(Net(), cancel=SimpleNamespace(is_set=lambda: True))
+
+
+def test_who_waits_is_told_the_place_and_can_leave_the_queue() -> None:
+    told: list[Progress] = []
+    queue = queue_of(torch.device("cpu"))
+
+    cancel = SimpleNamespace(is_set=lambda: bool(told))
+    with (
+        queue.turn(lambda _: None, lambda: None),
+        pytest.raises(MeasurementError, match="cancelled"),
+    ):
+        run(Net(), cancel=cancel, progress=told.append)
+    assert told == [Progress("queued", ahead=1)]
+    assert run(Net()).runs == 3  # nobody is left in the way
 
 
 def test_a_peak_is_of_the_timed_runs_and_of_this_model_alone(
