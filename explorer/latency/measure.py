@@ -239,8 +239,9 @@ def _carried_out(plan: Plan, watch: Watch, *, layered: bool = False) -> _Outcome
         watch.report(Progress("preparing"))
         check_model_fits(plan)
         states.enter_context(threads_set(settings.threads))
-        states.enter_context(_compiler_forgets(settings.compiled))
         states.enter_context(said_in_a_sentence(plan.trace.model, where, plan.dtype, plan))
+        # Inside: what the compiler remembers holds memory, too.
+        states.enter_context(_compiler_forgets(settings.compiled))
         environment = describe(where, torch.get_num_threads())
         taken = _taken(plan, watch, layered=layered)
     return _Outcome(_record(plan, environment, taken), taken.probe)
@@ -427,6 +428,7 @@ def _compiler_forgets(compiled: bool) -> Iterator[None]:
         yield
     finally:
         torch.compiler.reset()
+        gc.collect()
 
 
 # ---------------------------------------------------------------------- model and memory
