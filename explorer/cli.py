@@ -5,6 +5,7 @@
     python -m explorer trace resnet50 --input 3x256x128 --format csv
     python -m explorer sweep --family ResNet --sizes 64:512:32,256x128 -o resnets.parquet
     python -m explorer diagram resnet50 --view blocks -o resnet50.svg
+    python -m explorer latency resnet50 --device cpu --batch 1,8 -o runs.jsonl
 
 It asks the same functions as the app and prints the same numbers. What the user can cause is one
 sentence on stderr and exit code 2.
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import itertools
 import json
 import os
 import re
@@ -26,13 +28,21 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from explorer.analysis.layers import layers, layers_frame, to_csv, to_json, to_markdown
 from explorer.analysis.roofline import get_device
 from explorer.analysis.totals import Convention, totals
-from explorer.analysis.units import count, memory, percent, shape_text
+from explorer.analysis.units import count, memory, percent, rounded, shape_text
 from explorer.diagram.export import FORMATS, scene_file, scene_html
 from explorer.diagram.graph import openable, opened_to
 from explorer.diagram.heat import DEFAULT_DEVICE, HEATS, scene_heat
 from explorer.diagram.interactive import scene_data
 from explorer.diagram.views import VIEWS, depths, view_scene
 from explorer.errors import ExplorerError, OptionError, SweepError, TraceError
+from explorer.latency import (
+    DTYPES,
+    LatencyRecord,
+    LayerLatencies,
+    measure_latency,
+    measure_layers,
+)
+from explorer.latency import to_json as records_to_json
 from explorer.models._registry import check_options
 from explorer.sweep import Point, Progress, Row, grid, run
 from explorer.sweep.ranges import option_values, sizes, whole_numbers
@@ -128,16 +138,22 @@ def _parser() -> argparse.ArgumentParser:
     trace.set_defaults(run=_trace)
     _add_diagram(commands)
     _add_sweep(commands)
+    _add_latency(commands)
     return parser
 
 
 def _add_model_arguments(command: argparse.ArgumentParser) -> None:
     """Which model is traced, and on what."""
+    _add_input_arguments(command)
+    command.add_argument("--batch", type=_positive, default=1, help="images per pass (default 1)")
+    command.add_argument("--mode", choices=("eval", "train"), default="eval")
+
+
+def _add_input_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("model", help="a registered name, such as resnet50")
     command.add_argument(
         "--input", type=_shape, metavar="CxHxW", help="input shape; the model's native one if left"
     )
-    command.add_argument("--batch", type=_positive, default=1, help="images per pass (default 1)")
     command.add_argument(
         "--option",
         action="append",
@@ -145,7 +161,6 @@ def _add_model_arguments(command: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="an option of the model, such as num_classes=10; may be repeated",
     )
-    command.add_argument("--mode", choices=("eval", "train"), default="eval")
 
 
 def _add_diagram(commands: Any) -> None:
@@ -236,6 +251,49 @@ def _add_sweep(commands: Any) -> None:
     sweep.set_defaults(run=_sweep)
 
 
+def _add_latency(commands: Any) -> None:
+    latency = commands.add_parser(
+        "latency",
+        help="measure the time of a forward pass on this machine",
+        description="Measure the time of a forward pass on this machine: evaluation mode, random "
+        "weights and input, after a warm-up. Lists such as 1,8,64 are measured in every "
+        "combination.",
+    )
+    _add_input_arguments(latency)
+    latency.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
+    for name, kind, default, text in (
+        ("batch", _positive, (1,), "images per pass (default 1)"),
+        ("dtype", _dtype, ("float32",), f"{', '.join(DTYPES)} (default float32)"),
+        ("threads", _positive, (None,), "CPU threads of one operation (default: torch's)"),
+    ):
+        latency.add_argument(f"--{name}", type=_list_of(kind), default=default, help=text)
+    latency.add_argument("--tf32", action="store_true", help="let float32 round to TF32 (CUDA)")
+    latency.add_argument("--channels-last", action="store_true", help="NHWC in memory")
+    latency.add_argument("--compile", action="store_true", help="with torch.compile")
+    latency.add_argument("--flush-l2", action="store_true", help="empty the L2 cache (CUDA)")
+    latency.add_argument("--no-graph", action="store_true", help="no CUDA graph beside it (CUDA)")
+    latency.add_argument("--runs", type=_positive, default=50, help="timed runs (default 50)")
+    latency.add_argument(
+        "--seconds", type=float, default=20.0, help="of runs per measurement (default 20)"
+    )
+    latency.add_argument("--layers", action="store_true", help="also every layer, by hooks")
+    latency.add_argument(
+        "--output", "-o", type=Path, metavar="FILE", help="also write JSON lines, a record each"
+    )
+    latency.set_defaults(run=_latency)
+
+
+def _list_of(kind: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
+    """A type of argument: values between commas."""
+    return lambda text: tuple(dict.fromkeys(kind(part.strip()) for part in text.split(",")))
+
+
+def _dtype(text: str) -> str:
+    if text not in DTYPES:
+        raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(DTYPES)}")
+    return text
+
+
 def _shape(text: str) -> tuple[int, ...]:
     sizes = re.split(r"[x×,]", text.lower())
     if not all(re.fullmatch("[1-9][0-9]*", size) for size in sizes):
@@ -317,6 +375,15 @@ def _no_such_family(family: str, source: str) -> str:
 def _traced(arguments: argparse.Namespace) -> Trace:
     """Trace what the arguments say."""
     spec = get_spec(arguments.model)
+    image, options = _asked(arguments, spec)
+    shape = (arguments.batch, *image)
+    return trace_model(spec.name, shape, mode=arguments.mode, options=options)
+
+
+def _asked(
+    arguments: argparse.Namespace, spec: ModelSpec
+) -> tuple[tuple[int, ...], dict[str, OptionValue]]:
+    """Shape of one image and options."""
     native = spec.input_shape[1:]
     if arguments.input and len(arguments.input) != len(native):
         axes, example = len(native), "x".join(map(str, native))
@@ -325,11 +392,11 @@ def _traced(arguments: argparse.Namespace) -> Trace:
             f"--input {received} should have {axes} sizes, channels first, as {example} has.",
             "input",
         )
-    shape = (arguments.batch, *(arguments.input or native))
+    image = arguments.input or native
     options = dict(_option(spec, text) for text in arguments.option)
     if "in_channels" in spec.options:  # as in the app, the model follows the input
-        options.setdefault("in_channels", shape[1])
-    return trace_model(spec.name, shape, mode=arguments.mode, options=options)
+        options.setdefault("in_channels", image[0])
+    return image, options
 
 
 def _diagram(arguments: argparse.Namespace) -> None:
@@ -555,6 +622,132 @@ def _sweep_summary(reached: Progress, rows: list[Row], out: Path | None) -> str:
     return "\n".join([f"{text}. Written to {out}.", *(f"- {said}" for said in problems[:3]), *more])
 
 
+def _write(path: Path, text: str, mode: str = "w") -> None:
+    try:
+        with path.open(mode, encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise OptionError(f"{path} cannot be written: {error.strerror}.", "output") from error
+
+
+def _latency(arguments: argparse.Namespace) -> None:
+    """Measure every combination that was asked for, and print what came out."""
+    if arguments.layers and (arguments.compile or arguments.flush_l2):
+        raise OptionError(
+            "--layers watches the layers of an eager pass: leave out --compile and --flush-l2.",
+            "layers",
+        )
+    spec = get_spec(arguments.model)
+    if arguments.output:  # rather now than after minutes of measuring
+        _write(arguments.output, "", mode="a")
+    done: list[LatencyRecord | LayerLatencies] = []
+    try:
+        for asked in itertools.product(arguments.threads, arguments.dtype, arguments.batch):
+            measured = _measured(arguments, spec, *asked)
+            done.append(measured)
+    finally:
+        # What was measured before one was refused or the user lost patience is not lost.
+        if done:
+            print(_latency_text(done))
+            if arguments.output:
+                _write(arguments.output, records_to_json(done))
+
+
+def _measured(
+    arguments: argparse.Namespace, spec: ModelSpec, threads: int | None, dtype: str, batch: int
+) -> LatencyRecord | LayerLatencies:
+    image, options = _asked(arguments, spec)
+    settings: dict[str, Any] = {
+        "options": options,
+        "device": arguments.device,
+        "dtype": dtype,
+        "threads": threads,
+        "tf32": arguments.tf32,
+        "channels_last": arguments.channels_last,
+        "runs": arguments.runs,
+        "max_seconds": arguments.seconds,
+    }
+    if arguments.layers:
+        return measure_layers(spec.name, (batch, *image), **settings)
+    return measure_latency(
+        spec.name,
+        (batch, *image),
+        compiled=arguments.compile,
+        cuda_graph=False if arguments.no_graph else None,
+        flush_l2=arguments.flush_l2,
+        **settings,
+    )
+
+
+def _latency_text(done: Sequence[LatencyRecord | LayerLatencies]) -> str:
+    records = [item if isinstance(item, LatencyRecord) else item.record for item in done]
+    first = records[0].environment
+    gpu = f"driver {first.driver}, CUDA {first.runtime}, " if first.driver else ""
+    head = (
+        f"Measured here: {records[0].model} on {first.device_name} ({first.device}), {gpu}"
+        f"torch {first.torch}, {first.date.replace('T', ' ').replace('+00:00', ' UTC')}"
+    )
+    columns = list(_latency_row(records[0]))
+    rows = [list(_latency_row(record).values()) for record in records]
+    parts = [head, "", _text_table(columns, rows)]
+    notes = (record.graph_note for record in records)
+    parts += dict.fromkeys(note for note in notes if note)
+    if not all(record.stable for record in records):
+        parts.append("Times marked ~ had not settled: other work ran here. Measure again.")
+    for item in done:
+        if isinstance(item, LayerLatencies):
+            parts += ["", _apart_text(item)]
+    return "\n".join(parts)
+
+
+def _latency_row(record: LatencyRecord) -> dict[str, str]:
+    environment = record.environment
+    ways = {
+        "channels last": record.channels_last,
+        "compiled": record.compiled,
+        "L2 flushed": record.l2_flushed,
+    }
+    row = {
+        "Input": shape_text(record.input_shape),  # type: ignore[arg-type]  # one, by --input
+        "Batch": count(record.batch),
+        "Type": f"{record.dtype} (TF32)" if record.tf32 else record.dtype,
+        "Threads": count(environment.threads),
+        "As": ", ".join(way for way, taken in ways.items() if taken) or "eager",
+        "Runs": count(record.runs),
+        "Median ms": ("" if record.stable else "~") + rounded(record.median_ms),
+        "p10 ms": _or_dash(record.p10_ms),
+        "p90 ms": _or_dash(record.p90_ms),
+        "Images/s": rounded(record.images_per_second, 4),
+        "Load": "-" if environment.load is None else f"{environment.load:.1f}",
+    }
+    if environment.device.startswith("cuda"):
+        row["Graph ms"] = _or_dash(record.graph_ms)
+        row["Peak memory"] = memory(record.peak_memory_bytes or 0)
+    return row
+
+
+def _or_dash(x: float | None) -> str:
+    return "-" if x is None else rounded(x)
+
+
+def _apart_text(apart: LayerLatencies) -> str:
+    """Layers in the order of the pass, then the sum that leads to the whole."""
+    record, whole = apart.record, apart.hooked_ns
+    rows = [(layer.key, layer.module_class, layer.nanoseconds) for layer in apart.layers]
+    rows += [
+        ("= all layers", "", apart.layers_ns),
+        ("+ cost of the hooks", "", apart.overhead_ns),
+        ("+ rest: between layers", "", apart.rest_ns),
+        ("= pass with hooks", "", whole),
+        ("pass without hooks", "", round(record.median_ms * 1e6)),
+    ]
+    cells = [
+        (name, kind, f"{time / 1e6:.4f}", f"{100 * time / whole:.1f}%") for name, kind, time in rows
+    ]
+    title = f"Layers at batch {record.batch}, {record.dtype}: medians of {apart.passes} passes"
+    return f"{title}\n{_text_table(('Layer', 'Module', 'ms', 'Share'), cells)}"
+
+
 def _trace(arguments: argparse.Namespace) -> None:
     """Trace a model and print it in the chosen format."""
     try:
@@ -639,7 +832,9 @@ def _text_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [header, *rows]
     columns = list(zip(*lines, strict=True))
     widths = [max(map(len, column)) for column in columns]
-    right = [all(re.fullmatch(r"<?[\d,.]+%?", cell) for cell in column[1:]) for column in columns]
+    right = [
+        all(re.fullmatch(r"[<~-]?[\d,.]+%?|-", cell) for cell in column[1:]) for column in columns
+    ]
     return "\n".join(
         "  ".join(
             cell.rjust(width) if numeric else cell.ljust(width)

@@ -6,7 +6,8 @@ ExplorerError
 ├── TraceError             a forward pass that cannot be followed
 │   └── InputSizeError     the input shape does not fit the model
 ├── MeasurementError       a latency that cannot be measured here
-└── SweepError             a sweep that cannot be started or carried on
+├── SweepError             a sweep that cannot be started or carried on
+└── RecordError            a file of measurements that cannot be read
 
 Anything else that is raised is a bug.
 """
@@ -125,3 +126,7 @@ class SweepError(ExplorerError):
 
     A point that cannot be computed is no such error: it is a row that says why.
     """
+
+
+class RecordError(ExplorerError):
+    """A file of measurements that is none, or that lacks what a record needs."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pytest
@@ -20,6 +21,8 @@ from explorer.analysis import Convention, layers_frame, totals
 from explorer.analysis.layers import to_csv, to_json, to_markdown
 from explorer.diagram.export import scene_file
 from explorer.diagram.views import view_scene
+from explorer.errors import MeasurementError
+from explorer.latency import Environment, LatencyRecord, from_json
 from explorer.sweep import Point, compute, pool
 from explorer.sweep.points import give_up
 
@@ -409,3 +412,150 @@ def test_on_a_terminal_the_progress_is_one_line(run, monkeypatch: pytest.MonkeyP
     assert err == (
         "\r0 of 3 points\r1 of 3 points\r2 of 3 points\r3 of 3 points\n3 points: 3 with counts.\n"
     )
+
+
+# ---------------------------------------------------------------------- latency
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What was asked of `measure_latency`, which answers 2 ms an image without measuring."""
+    calls: list[dict[str, Any]] = []
+
+    def answer(model: str, shape: tuple[int, ...], **settings: Any) -> LatencyRecord:
+        calls.append({"model": model, "shape": shape, **settings})
+        if shape[0] == 10**9:
+            raise MeasurementError("That does not fit.")
+        batch, gpu = shape[0], settings["device"] == "cuda"
+        return LatencyRecord(
+            model=model,
+            options=tuple(settings["options"].items()),
+            input_shape=shape,
+            batch=batch,
+            dtype=settings["dtype"],
+            median_ms=2.0 * batch,
+            p10_ms=1.75 * batch,
+            p90_ms=2.5 * batch,
+            iqr_ms=0.25 * batch,
+            runs=settings["runs"],
+            warmup_runs=5,
+            stable=batch != 8,
+            images_per_second=500.0,
+            clock="a clock",
+            environment=Environment(
+                device="cuda:0" if gpu else "cpu",
+                device_name="A device",
+                driver="570.1" if gpu else "",
+                runtime="12.8" if gpu else "",
+                torch="2.13.0",
+                threads=settings["threads"] or 3,
+                load=0.5,
+                date="2026-01-02T03:04:05+00:00",
+            ),
+            tf32=settings["tf32"],
+            channels_last=settings["channels_last"],
+            compiled=settings["compiled"],
+            graph_ms=1.5 if gpu else None,
+            peak_memory_bytes=3 * 2**20 if gpu else None,
+        )
+
+    monkeypatch.setattr(cli, "measure_latency", answer)
+    return calls
+
+
+def test_latency_prints_every_combination_with_its_surroundings(run, asked) -> None:
+    line = (
+        "latency resnet50 --device cpu --batch 1,8 --dtype float32,bfloat16 --threads 1,2 --runs 9"
+    )
+    code, out, err = run(line)
+    assert (code, err) == (0, "")
+    head, _, columns, *rows = out.splitlines()
+    assert head == (
+        "Measured here: resnet50 on A device (cpu), torch 2.13.0, 2026-01-02 03:04:05 UTC"
+    )
+    assert columns.split("  ")[0] == "Input"
+    assert len(rows) == 8 + 1
+    assert [re.split(r"  +", row.strip()) for row in rows[:3]] == [
+        ["3 × 224 × 224", "1", "float32", "1", "eager", "9", "2", "1.75", "2.5", "500", "0.5"],
+        ["3 × 224 × 224", "8", "float32", "1", "eager", "9", "~16", "14", "20", "500", "0.5"],
+        ["3 × 224 × 224", "1", "bfloat16", "1", "eager", "9", "2", "1.75", "2.5", "500", "0.5"],
+    ]
+    assert "~ had not settled" in rows[-1]
+    assert [(c["threads"], c["dtype"], c["shape"][0]) for c in asked] == list(
+        itertools.product((1, 2), ("float32", "bfloat16"), (1, 8))
+    )
+
+
+def test_latency_passes_on_what_was_asked(run, asked) -> None:
+    line = (
+        "latency resnet50 --device cuda --input 1x64x32 --option num_classes=7 --tf32 --compile "
+        "--channels-last --flush-l2 --no-graph --seconds 3"
+    )
+    _, out, _ = run(line)
+    (call,) = asked
+    assert call == {
+        "model": "resnet50",
+        "shape": (1, 1, 64, 32),
+        "options": {"num_classes": 7, "in_channels": 1},
+        "device": "cuda",
+        "dtype": "float32",
+        "threads": None,
+        "tf32": True,
+        "channels_last": True,
+        "compiled": True,
+        "cuda_graph": False,
+        "flush_l2": True,
+        "runs": 50,
+        "max_seconds": 3.0,
+    }
+    assert "driver 570.1, CUDA 12.8, torch 2.13.0" in out
+    assert "float32 (TF32)" in out
+    assert "channels last, compiled" in out
+    assert "Graph ms" in out
+    assert "3.00 MiB" in out
+
+
+def test_latency_writes_records_and_keeps_those_before_a_refusal(
+    run, asked, tmp_path: Path
+) -> None:
+    path = tmp_path / "runs.jsonl"
+    code, out, err = run(f"latency lenet5 --device cpu --batch 1,1000000000,8 -o {path}")
+    assert (code, err) == (2, "That does not fit.\n")
+    assert "Measured here: lenet5" in out
+    assert [record.batch for record in from_json(path.read_text())] == [1]
+
+
+def test_latency_of_layers_adds_up(run) -> None:
+    code, out, err = run("latency lenet5 --device cpu --layers --runs 3 --seconds 1")
+    assert (code, err) == (0, "")
+    table = out[out.index("Layers at batch 1") :].splitlines()[1:]
+    times = {row[:22].strip(): float(re.findall(r"-?\d+\.\d{4}", row)[0]) for row in table[1:]}
+    layers = [time for name, time in times.items() if name[0] not in "=+" and "hooks" not in name]
+    assert len(layers) == 12
+    assert sum(layers) == pytest.approx(times["= all layers"], abs=1e-3)  # twelve roundings
+    parts = times["= all layers"] + times["+ cost of the hooks"] + times["+ rest: between layers"]
+    assert parts == pytest.approx(times["= pass with hooks"], abs=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("latency resnet50 --batch 0", "at least 1"),
+        ("latency resnet50 --batch 1,,8", "'' is not a whole number"),
+        ("latency resnet50 --dtype float33", "'float33' is not one of float32, float16"),
+        ("latency resnet50 --threads two", "'two' is not a whole number"),
+        ("latency resnet50 --device tpu", "no device 'tpu' on this machine: choose auto or"),
+        ("latency resnet50 --device cpu --tf32", "leave tf32 off on cpu"),
+        ("latency resnet50 --device cpu --flush-l2", "leave flush_l2 off on cpu"),
+        ("latency resnet50 --device cpu --batch 1000000000", "the largest batch that would fit"),
+        ("latency resnet50 --device cpu --seconds 0", "max_seconds=0.0 should be above 0"),
+        ("latency resnet50 --layers --compile", "leave out --compile"),
+        ("latency resnett50", "did you mean resnet50"),
+        ("latency lenet5 -o no/such/folder/x.jsonl", "cannot be written: No such file"),
+    ],
+)
+def test_latency_that_cannot_be_is_one_sentence(run, line: str, sentence: str) -> None:
+    code, out, err = run(line)
+    assert (code, out) == (2, "")
+    assert sentence in err
+    assert err.count("\n") == 1

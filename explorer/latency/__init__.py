@@ -1,17 +1,35 @@
 """How long a forward pass takes on this machine, measured so that it can be trusted."""
 
 from explorer.latency.device import available_devices
-from explorer.latency.measure import DTYPES, measure_latency
+from explorer.latency.files import parse_records, read_records, recorded
+from explorer.latency.measure import measure_latency, measure_layers
 from explorer.latency.peaks import MeasuredPeaks, measure_peaks
-from explorer.latency.records import Environment, LatencyRecord, Progress
+from explorer.latency.plan import DTYPES
+from explorer.latency.records import (
+    Environment,
+    LatencyRecord,
+    LayerLatencies,
+    LayerTime,
+    Progress,
+    from_json,
+    to_json,
+)
 
 __all__ = [
     "DTYPES",
     "Environment",
     "LatencyRecord",
+    "LayerLatencies",
+    "LayerTime",
     "MeasuredPeaks",
     "Progress",
     "available_devices",
+    "from_json",
     "measure_latency",
+    "measure_layers",
     "measure_peaks",
+    "parse_records",
+    "read_records",
+    "recorded",
+    "to_json",
 ]

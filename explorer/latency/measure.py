@@ -11,34 +11,70 @@ from __future__ import annotations
 import copy
 import gc
 import statistics
-import threading
-import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from explorer.errors import MeasurementError
-from explorer.latency.device import describe, free_memory, queue_of, resolve_device
-from explorer.latency.records import LatencyRecord, Progress, ProgressCallback
+from explorer.latency.clock import (
+    Stopwatch,
+    capture_for,
+    marks_for,
+    peak_meter_for,
+    stopwatch_for,
+)
+from explorer.latency.device import DeviceQueue, describe, free_memory, queue_of
+from explorer.latency.layers import LayerProbe, leaf_classes
+from explorer.latency.memory import (
+    advice,
+    forward_bytes,
+    largest_batch,
+    peak_activation_bytes,
+    weight_bytes,
+)
+from explorer.latency.plan import DTYPES, Plan, Settings, check_model_fits, planned
+from explorer.latency.records import (
+    Environment,
+    LatencyRecord,
+    LayerLatencies,
+    Progress,
+    ProgressCallback,
+)
+from explorer.latency.runs import (
+    Cancel,
+    Limits,
+    Samples,
+    Watch,
+    percentile,
+    ready,
+    tf32_set,
+    threads_set,
+    time_runs,
+    timed_runs,
+)
 from explorer.latency.weights import quick_build
 from explorer.models._registry import OptionValue
-from explorer.trace import trace_model
-from explorer.trace.records import Trace
-from explorer.zoo import build_model, get_spec, options_for
+from explorer.zoo import build_model
+
+__all__ = [
+    "DTYPES",
+    "forward_bytes",
+    "measure_latency",
+    "measure_layers",
+    "peak_activation_bytes",
+    "weight_bytes",
+]
 
 Shape = tuple[int, ...]
 
-DTYPES = ("float32", "float16", "bfloat16", "float64")
+_LONGEST_REASON = 160
 
-_MIN_RUNS = 3
-_MAX_WARMUP_RUNS = 50
-_SETTLED_RUNS = 5
-_SETTLED_SPREAD = 0.1
-# Peaks of the real allocator were up to half above the liveness peak (scratch of convolutions).
-_WORKSPACE = 1.5
+_gpu_switches = DeviceQueue()
+"""TF32 is a switch of the whole process, so two GPUs do not measure at the same time."""
 
 
 def measure_latency(
@@ -48,11 +84,16 @@ def measure_latency(
     options: Mapping[str, OptionValue] | None = None,
     device: str = "auto",
     dtype: str = "float32",
+    tf32: bool = False,
+    channels_last: bool = False,
+    compiled: bool = False,
+    cuda_graph: bool | None = None,
+    flush_l2: bool = False,
     warmup: int = 5,
     runs: int = 50,
     threads: int | None = None,
     max_seconds: float = 20.0,
-    cancel: threading.Event | None = None,
+    cancel: Cancel | None = None,
     progress: ProgressCallback | None = None,
 ) -> LatencyRecord:
     """Measure one forward pass of `model` on a random input.
@@ -66,336 +107,341 @@ def measure_latency(
         options: of the registered model.
         device: "auto" (the GPU if there is one), "cpu", "cuda", "cuda:1" or "mps".
         dtype: of weights and input, one of `DTYPES`.
+        tf32: let float32 products and convolutions round to TF32; NVIDIA GPUs only. Off, they
+            are computed in float32, whatever torch's present setting.
+        channels_last: weights and input channels last in memory (NHWC); images only.
+        compiled: translate the model with `torch.compile` first. What torch has compiled for
+            this process before is forgotten, or torch might give up and run the model as it is.
+        cuda_graph: also time replays of the pass as a CUDA graph; None is yes on a CUDA device
+            and no elsewhere. A model that cannot be captured leaves a note in the record.
+        flush_l2: empty the GPU's L2 cache before each run; CUDA only.
         warmup: fewest untimed runs; there are more until the times settle.
-        runs: timed runs.
+        runs: timed runs, and as many replays.
         threads: for one operation on the CPU; torch's present setting if None.
-        max_seconds: of runs in all, a third of it for the warm-up. Two untimed and three timed
-            runs are made even if they take longer.
-        cancel: set it from another thread to stop at the next run.
+        max_seconds: of runs in all, a third of it for the warm-up, and as much again for
+            replays. Two untimed and three timed runs are made even if they take longer.
+        cancel: set it from another thread to stop in the queue or at the next run.
         progress: told of the position in the queue and of every run.
 
     Raises:
-        MeasurementError: no such device or dtype, too little memory, cancelled, or a limit
-            that cannot be met.
+        MeasurementError: no such device or dtype, too little memory, cancelled, a limit that
+            cannot be met, or an option that this device or input has no use for.
         ExplorerError: an unknown model or option, an input that does not fit the model.
     """
-    shapes = _check(input_shape, dtype, warmup, runs, threads, max_seconds)
-    where = resolve_device(device)
-    number_type: torch.dtype = getattr(torch, dtype)
-    report = progress or (lambda _: None)
+    settings = Settings(
+        dtype,
+        Limits(warmup, runs, max_seconds),
+        threads=threads,
+        tf32=tf32,
+        channels_last=channels_last,
+        compiled=compiled,
+        cuda_graph=cuda_graph,
+        flush_l2=flush_l2,
+    )
+    plan = planned(model, input_shape, options, device, settings)
+    return _carried_out(plan, Watch(cancel, progress)).record
 
-    def check_cancelled() -> None:
-        if cancel is not None and cancel.is_set():
-            raise MeasurementError("The measurement was cancelled.")
 
-    in_place = isinstance(model, nn.Module) and _stands_ready(model, where, number_type)
-    _check_input_fits(shapes, where, number_type)
-    # Before the queue: who asks for the impossible need not wait to hear it.
-    trace = trace_model(model, input_shape, options=options)
-    if isinstance(model, str):
-        options, _ = options_for(get_spec(model), input_shape, options or {})
-    stopwatch = stopwatch_for(where)
-    with queue_of(where).turn(report, check_cancelled):
-        report(Progress("preparing"))
-        _check_model_fits(trace, shapes[0][0], where, number_type, weights=not in_place)
-        with _sentences(trace.model, where, number_type), _threads(threads):
-            environment = describe(where, torch.get_num_threads())
-            samples = _measure(
-                _prepared(model, options or {}, where, number_type, in_place=in_place),
-                tuple(torch.randn(shape, device=where, dtype=number_type) for shape in shapes),
-                stopwatch,
-                warmup=warmup,
-                runs=runs,
-                max_seconds=max_seconds,
-                report=report,
-                check_cancelled=check_cancelled,
-            )
-    batch = shapes[0][0]
-    median = statistics.median(samples.seconds)
-    low, q1, q3, high = (percentile(samples.seconds, p) for p in (0.1, 0.25, 0.75, 0.9))
+def measure_layers(
+    model: nn.Module | str,
+    input_shape: Shape | tuple[Shape, ...],
+    *,
+    options: Mapping[str, OptionValue] | None = None,
+    device: str = "auto",
+    dtype: str = "float32",
+    tf32: bool = False,
+    channels_last: bool = False,
+    warmup: int = 5,
+    runs: int = 20,
+    threads: int | None = None,
+    max_seconds: float = 20.0,
+    cancel: Cancel | None = None,
+    progress: ProgressCallback | None = None,
+) -> LayerLatencies:
+    """Measure every call of a module without children, beside the pass as a whole.
+
+    A pass without hooks and one with hooks take turns. The hooks read the device's clock before
+    and after each call and are removed after their pass, also if it fails. On a GPU they give
+    it events to pass: the time between two of them contains the wait for the next launch if the
+    GPU is faster than the host. On MPS every reading waits for the device. A module that takes
+    a shortcut when nobody watches (`nn.TransformerEncoderLayer`) goes the long way with hooks,
+    and the difference is part of the overhead.
+
+    Args:
+        model: a registered name, or a module; a module comes back as it was.
+        input_shape: one shape with the batch, (N, C, H, W), or a tuple of shapes.
+        options: of the registered model.
+        device: "auto" (the GPU if there is one), "cpu", "cuda", "cuda:1" or "mps".
+        dtype: of weights and input, one of `DTYPES`.
+        tf32: let float32 products and convolutions round to TF32; NVIDIA GPUs only.
+        channels_last: weights and input channels last in memory (NHWC); images only.
+        warmup: fewest untimed runs; there are more until the times settle.
+        runs: passes without hooks, and as many with them.
+        threads: for one operation on the CPU; torch's present setting if None.
+        max_seconds: of passes in all; three of each kind are made even if they take longer.
+        cancel: set it from another thread to stop in the queue or at the next run.
+        progress: told of the position in the queue and of every run.
+
+    Raises:
+        MeasurementError: as `measure_latency`.
+        ExplorerError: an unknown model or option, an input that does not fit the model.
+    """
+    settings = Settings(
+        dtype,
+        Limits(warmup, runs, max_seconds),
+        threads=threads,
+        tf32=tf32,
+        channels_last=channels_last,
+        cuda_graph=False,
+    )
+    plan = planned(model, input_shape, options, device, settings)
+    done = _carried_out(plan, Watch(cancel, progress), layered=True)
+    assert done.probe
+    return done.probe.result(done.record)
+
+
+class _Outcome(NamedTuple):
+    record: LatencyRecord
+    probe: LayerProbe | None
+
+
+class _Replays(NamedTuple):
+    """Timed replays of a CUDA graph, or why there are none."""
+
+    seconds: list[float]
+    note: str = ""
+
+
+class _Taken(NamedTuple):
+    """What the runs leave behind, with nothing of the model in it."""
+
+    samples: Samples
+    replays: _Replays
+    peak_bytes: int | None
+    peak_note: str
+    clock: str
+    probe: LayerProbe | None
+
+
+# ---------------------------------------------------------------------- the measurement
+
+
+def _carried_out(plan: Plan, watch: Watch, *, layered: bool = False) -> _Outcome:
+    """Wait for the device, measure, and leave everything as it was."""
+    settings, where = plan.settings, plan.where
+    gpu = where.type == "cuda"
+    with ExitStack() as states:
+        states.enter_context(queue_of(where).turn(watch.report, watch.check))
+        if gpu:
+            states.enter_context(_gpu_switches.turn(watch.report, watch.check))
+            states.enter_context(tf32_set(settings.tf32))
+        watch.check()
+        watch.report(Progress("preparing"))
+        check_model_fits(plan)
+        states.enter_context(threads_set(settings.threads))
+        states.enter_context(said_in_a_sentence(plan.trace.model, where, plan.dtype, plan))
+        # Inside: what the compiler remembers holds memory, too.
+        states.enter_context(_compiler_forgets(settings.compiled))
+        environment = describe(where, torch.get_num_threads())
+        taken = _taken(plan, watch, layered=layered)
+    return _Outcome(_record(plan, environment, taken), taken.probe)
+
+
+def _taken(plan: Plan, watch: Watch, *, layered: bool) -> _Taken:
+    """Build, run, read. Module and input live in this function alone, and end with it."""
+    settings, where = plan.settings, plan.where
+    stopwatch = stopwatch_for(where, settings.flush_l2)
+    meter = peak_meter_for(where)
+    before = meter.now() if meter else 0
+    module = _prepared(plan)
+    inputs = tuple(_random_input(shape, plan) for shape in plan.shapes)
+    called = torch.compile(module) if settings.compiled else module
+
+    def run() -> object:
+        return called(*inputs)
+
+    probe = None
+    if layered:
+        probe = LayerProbe(
+            module, leaf_classes(plan.trace), lambda: module(*inputs), marks_for(where)
+        )
+    with ready(module, where):
+        samples = time_runs(
+            run,
+            stopwatch,
+            settings.limits,
+            watch,
+            warmed=meter.reset if meter else lambda: None,
+            beside=probe.one_pass if probe else lambda: 0.0,
+        )
+        peak = None
+        if meter:
+            own = weight_bytes(plan.trace) if plan.in_place else 0
+            peak = meter.peak() - before + own
+        replays = _replays(run, plan, stopwatch, watch)
+    if probe:
+        probe.let_go()
+    note = meter.source if meter else f"not measured: torch keeps no count on {where.type}"
+    return _Taken(samples, replays, peak, note, stopwatch.clock, probe)
+
+
+def _replays(run: Callable[[], object], plan: Plan, stopwatch: Stopwatch, watch: Watch) -> _Replays:
+    """Capture the pass as a graph and time its replays, where asked for and possible."""
+    wanted = plan.settings.cuda_graph
+    capture = capture_for(plan.where)
+    if capture is None or wanted is False:
+        return _Replays([])
+    watch.check()
+    limits = plan.settings.limits
+    try:
+        replay = capture(run)
+        for _ in range(limits.warmup):
+            watch.check()
+            replay()
+        return _Replays(timed_runs(replay, stopwatch, limits, watch, stage="replaying"))
+    except torch.OutOfMemoryError:
+        return _Replays([], "There was not enough memory left for a CUDA graph.")
+    except RuntimeError as error:
+        return _Replays([], f"The pass cannot be captured as a CUDA graph: {_reason(error)}")
+
+
+def _random_input(shape: Shape, plan: Plan) -> Tensor:
+    drawn = torch.randn(shape, device=plan.where, dtype=plan.dtype)
+    if plan.settings.channels_last:
+        return drawn.contiguous(memory_format=torch.channels_last)
+    return drawn
+
+
+def _record(plan: Plan, environment: Environment, taken: _Taken) -> LatencyRecord:
+    settings, seconds = plan.settings, taken.samples.seconds
+    median = statistics.median(seconds)
+    low, q1, q3, high = (1e3 * percentile(seconds, p) for p in (0.1, 0.25, 0.75, 0.9))
+    replays = taken.replays.seconds
     return LatencyRecord(
-        model=trace.model,
-        options=tuple((options or {}).items()),
-        input_shape=trace.input_shape,
-        batch=batch,
-        dtype=dtype,
+        model=plan.trace.model,
+        options=tuple(plan.options.items()),
+        input_shape=plan.trace.input_shape,
+        batch=plan.batch,
+        dtype=settings.dtype,
         median_ms=1e3 * median,
-        p10_ms=1e3 * low,
-        p90_ms=1e3 * high,
-        iqr_ms=1e3 * (q3 - q1),
-        runs=len(samples.seconds),
-        warmup_runs=samples.warmup_runs,
-        stable=samples.stable,
-        images_per_second=batch / median,
-        clock=stopwatch.clock,
+        p10_ms=low,
+        p90_ms=high,
+        iqr_ms=q3 - q1,
+        runs=len(seconds),
+        warmup_runs=taken.samples.warmup_runs,
+        stable=taken.samples.stable,
+        images_per_second=plan.batch / median,
+        clock=taken.clock,
         environment=environment,
+        tf32=settings.tf32,
+        channels_last=settings.channels_last,
+        compiled=settings.compiled,
+        l2_flushed=settings.flush_l2,
+        graph_ms=1e3 * statistics.median(replays) if replays else None,
+        graph_p10_ms=1e3 * percentile(replays, 0.1) if replays else None,
+        graph_p90_ms=1e3 * percentile(replays, 0.9) if replays else None,
+        graph_runs=len(replays),
+        graph_note=taken.replays.note,
+        peak_memory_bytes=taken.peak_bytes,
+        peak_memory_note=taken.peak_note,
     )
 
 
-# ---------------------------------------------------------------------- the clock
+# ---------------------------------------------------------------------- what can go wrong
 
 
-class Stopwatch(Protocol):
-    """Times one call on one kind of device."""
+@contextmanager
+def said_in_a_sentence(
+    model: str, device: torch.device, dtype: torch.dtype, plan: Plan | None = None
+) -> Iterator[None]:
+    """Say what torch raises for want of memory, a kernel or a compiler in one sentence.
 
-    clock: str
-
-    def time(self, run: Callable[[], object]) -> float:
-        """Seconds from the start of `run` to the end of all work it gave to the device."""
-
-
-class HostStopwatch:
-    """The host's clock, read only while the device is idle.
+    Whatever is raised, the memory of the pass is free before it is raised on.
 
     Args:
-        synchronize: waits until the device has done all it was given.
-        now: seconds, from any origin.
+        model: subject of the sentence.
+        device: where it runs.
+        dtype: of the numbers.
+        plan: what was tried, for advice on the batch.
+
+    Raises:
+        MeasurementError: in place of what torch raised.
     """
-
-    clock = "host clock"
-
-    def __init__(
-        self,
-        synchronize: Callable[[], object] = lambda: None,
-        now: Callable[[], float] = time.perf_counter,
-    ) -> None:
-        self._synchronize = synchronize
-        self._now = now
-
-    def time(self, run: Callable[[], object]) -> float:
-        """Synchronise, start, run, synchronise, stop."""
-        self._synchronize()
-        start = self._now()
-        run()
-        self._synchronize()
-        return self._now() - start
-
-
-class CudaStopwatch:
-    """CUDA's events: the GPU itself notes when it begins and when it has ended."""
-
-    clock = "CUDA events"
-
-    def __init__(self, cuda: Any = torch.cuda) -> None:
-        self._cuda = cuda
-
-    def time(self, run: Callable[[], object]) -> float:
-        """Wait for an idle GPU, enclose `run` in two events, wait again, read them."""
-        start = self._cuda.Event(enable_timing=True)
-        end = self._cuda.Event(enable_timing=True)
-        self._cuda.synchronize()
-        start.record()
-        run()
-        end.record()
-        self._cuda.synchronize()
-        return float(start.elapsed_time(end)) / 1e3
-
-
-def stopwatch_for(device: torch.device) -> Stopwatch:
-    """Return the clock that is right for `device`."""
-    if device.type == "cuda":
-        return CudaStopwatch()
-    if device.type == "mps":
-        return HostStopwatch(torch.mps.synchronize)
-    return HostStopwatch()
-
-
-# ---------------------------------------------------------------------- the runs
-
-
-class Samples(NamedTuple):
-    """Timed runs, and how they were prepared for."""
-
-    seconds: list[float]
-    warmup_runs: int
-    stable: bool
-
-
-def _measure(
-    module: nn.Module,
-    inputs: tuple[Tensor, ...],
-    stopwatch: Stopwatch,
-    *,
-    warmup: int,
-    runs: int,
-    max_seconds: float,
-    report: ProgressCallback,
-    check_cancelled: Callable[[], None],
-) -> Samples:
-    """Warm up, then time `runs` forward passes, in eval and inference mode."""
-
-    def run() -> object:
-        return module(*inputs)
-
-    def timed(stage: Any, done: int, total: int) -> float:
-        check_cancelled()
-        seconds = stopwatch.time(run)
-        report(Progress(stage, done + 1, total))
-        return seconds
-
-    warm: list[float] = []
-    seconds: list[float] = []
-    most_warm = max(_MAX_WARMUP_RUNS, warmup)
-    with _evaluating(module), torch.inference_mode(), _current(inputs[0].device), _collector_off():
-        while len(warm) < warmup or not (_settled(warm) or len(warm) >= most_warm):
-            warm.append(timed("warming up", len(warm), most_warm))
-            # The first run pays for loading and choosing kernels, which is not held against it.
-            if len(warm) > 1 and sum(warm[1:]) > max_seconds / 3:
-                break
-        if min(warm) > max_seconds:
-            raise MeasurementError(
-                f"One forward pass takes {min(warm):.3g} s here, more than the {max_seconds:g} s "
-                "for the whole measurement: choose a smaller batch or input, or more time."
-            )
-        spent = sum(warm[1:])
-        while len(seconds) < runs and (len(seconds) < _MIN_RUNS or spent < max_seconds):
-            seconds.append(timed("measuring", len(seconds), runs))
-            spent += seconds[-1]
-    return Samples(seconds, len(warm), _settled(warm))
-
-
-def _settled(times: list[float]) -> bool:
-    """Whether the last runs differ by little."""
-    last = times[-_SETTLED_RUNS:]
-    if len(last) < _SETTLED_RUNS:
-        return False
-    return max(last) - min(last) <= _SETTLED_SPREAD * statistics.median(last)
-
-
-def percentile(values: list[float], share: float) -> float:
-    """The value below which `share` of `values` lie, between neighbours in proportion."""
-    ordered = sorted(values)
-    position = share * (len(ordered) - 1)
-    below = int(position)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
-
-
-# ---------------------------------------------------------------------- states that are put back
-
-
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Eval mode, and afterwards every submodule's own mode again."""
-    modes = [(child, child.training) for child in module.modules()]
-    module.eval()
     try:
         yield
-    finally:
-        for child, training in modes:
-            child.training = training
-
-
-@contextmanager
-def _current(device: torch.device) -> Iterator[None]:
-    """Make `device` the current one, to which CUDA's events and synchronisation refer."""
-    if device.type != "cuda":
-        yield
-        return
-    with torch.cuda.device(device):
-        yield
-
-
-_collector_lock = threading.Lock()
-_collector_users = 0
-_collector_was_on = False
-
-
-@contextmanager
-def _collector_off() -> Iterator[None]:
-    """Collect now, and not again before the last measurement in this process has ended."""
-    global _collector_users, _collector_was_on
-    with _collector_lock:
-        if _collector_users == 0:
-            _collector_was_on = gc.isenabled()
-            gc.collect()
-            gc.disable()
-        _collector_users += 1
-    try:
-        yield
-    finally:
-        with _collector_lock:
-            _collector_users -= 1
-            if _collector_users == 0 and _collector_was_on:
-                gc.enable()
-
-
-@contextmanager
-def _threads(threads: int | None) -> Iterator[None]:
-    if threads is None:
-        yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def _sentences(model: str, device: torch.device, dtype: torch.dtype) -> Iterator[None]:
-    """Say what torch raises for want of memory or of a kernel in one sentence."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise _out_of_memory(model, device) from error
-    except RuntimeError as error:
-        if "allocate memory" in str(error):
-            raise _out_of_memory(model, device) from error
-        if "not implemented for" in str(error):
+    except Exception as error:
+        reason = _reason(error)
+        # The frames that the error came through hold the model and its tensors.
+        traceback.clear_frames(error.__traceback__)
+        gc.collect()
+        _empty_cache(device)
+        if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in reason:
+            raise _out_of_memory(model, device, plan) from error
+        if "not implemented for" in reason:
             name = str(dtype).removeprefix("torch.")
             raise MeasurementError(
                 f"{model} cannot run in {name} on {device}: torch has no kernel for one of its "
                 "operations. Choose float32."
             ) from error
+        if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise MeasurementError(
+                f"torch.compile cannot translate {model} on {device} ({reason}): measure it "
+                "without."
+            ) from error
         raise
+    else:
+        _empty_cache(device)
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what torch says, not longer than a line."""
+    text = str(error).strip().splitlines() or [type(error).__name__]
+    return text[0][:_LONGEST_REASON].rstrip(" .:")
+
+
+def _empty_cache(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
+
+
+def _out_of_memory(model: str, device: torch.device, plan: Plan | None) -> MeasurementError:
+    sentence = f"{device} ran out of memory while {model} was running"
+    free = free_memory(device)
+    if plan is None or free is None:
+        return MeasurementError(f"{sentence}: choose a smaller batch or input.")
+    fitting = largest_batch(plan.trace, plan.batch, free, plan.dtype, weights=not plan.in_place)
+    # If by the estimate this batch fits, then the estimate is too low for this model.
+    fitting = min(fitting, plan.batch // 2)
+    return MeasurementError(f"{sentence} at batch {plan.batch:,}: {advice(fitting)}")
+
+
+@contextmanager
+def _compiler_forgets(compiled: bool) -> Iterator[None]:
+    """Without this, the ninth model with the same forward would silently run uncompiled."""
+    if not compiled:
+        yield
+        return
+    torch.compiler.reset()
+    try:
+        yield
     finally:
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
-
-
-def _out_of_memory(model: str, device: torch.device) -> MeasurementError:
-    return MeasurementError(
-        f"{device} ran out of memory while {model} was running: choose a smaller batch or input."
-    )
+        torch.compiler.reset()
+        gc.collect()
 
 
 # ---------------------------------------------------------------------- model and memory
 
 
-def _stands_ready(module: nn.Module, device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether all weights are on the device and of the wanted type.
-
-    Raises:
-        MeasurementError: the weights have no values.
-    """
-    tensors = [*module.parameters(), *module.buffers()]
-    if any(tensor.is_meta for tensor in tensors):
-        raise MeasurementError(
-            "The model's weights are on the meta device, where there is nothing to time: build "
-            "it on a real device first."
-        )
-    return all(
-        tensor.device == device and (tensor.dtype == dtype or not tensor.is_floating_point())
-        for tensor in tensors
-    )
-
-
-def _prepared(
-    model: nn.Module | str,
-    options: Mapping[str, OptionValue],
-    device: torch.device,
-    dtype: torch.dtype,
-    *,
-    in_place: bool,
-) -> nn.Module:
+def _prepared(plan: Plan) -> nn.Module:
     """Return the module to time, with its weights on the device, once in memory."""
+    model, device, dtype = plan.model, plan.where, plan.dtype
     if isinstance(model, str):
-        built = quick_build(lambda: build_model(model, **options))
+        built = quick_build(lambda: build_model(model, **plan.options))
         # Weight by weight: the old ones go as the new ones come.
-        return built.to(device=device, dtype=dtype)
-    if in_place:
+        return _laid_out(built.to(device=device, dtype=dtype), plan)
+    if plan.in_place:
         return model
     moved: dict[int, Any] = {}
     for weight in (*model.parameters(), *model.buffers()):
@@ -405,101 +451,10 @@ def _prepared(
             nn.Parameter(value, weight.requires_grad) if isinstance(weight, nn.Parameter) else value
         )
     # What the memo knows is not copied, so no weight exists twice on the way.
-    return copy.deepcopy(model, moved)
+    return _laid_out(copy.deepcopy(model, moved), plan)
 
 
-def peak_activation_bytes(trace: Trace) -> int:
-    """Most bytes of activations alive at once, the input's included, as they were traced."""
-    change = [0] * (len(trace.ops) + 2)
-    for storage in trace.storages:
-        change[storage.born] += storage.nbytes
-        if storage.died >= 0:
-            change[storage.died] -= storage.nbytes
-    alive = peak = 0
-    for step in change:
-        alive += step
-        peak = max(peak, alive)
-    return peak
-
-
-def weight_bytes(trace: Trace) -> int:
-    """Bytes of all parameters and buffers as they were traced."""
-    return sum(record.nbytes for record in (*trace.parameters, *trace.buffer_records))
-
-
-def forward_bytes(trace: Trace, *, weights: bool = True) -> int:
-    """Estimate what a forward pass needs: activations with scratch, and the weights once."""
-    activations = int(_WORKSPACE * peak_activation_bytes(trace))
-    return activations + (weight_bytes(trace) if weights else 0)
-
-
-def _check_model_fits(
-    trace: Trace, batch: int, device: torch.device, dtype: torch.dtype, *, weights: bool
-) -> None:
-    """Refuse what will not fit before anything is allocated.
-
-    Raises:
-        MeasurementError: the estimate is above what is free.
-    """
-    traced: torch.dtype = getattr(torch, trace.ops[0].outputs[0].dtype)  # of the input
-    need = forward_bytes(trace, weights=weights) * dtype.itemsize / traced.itemsize
-    free = free_memory(device)
-    if free is not None and need > free:
-        raise MeasurementError(
-            f"{trace.model} at batch {batch} needs about {need / 2**30:,.1f} GiB on {device}, "
-            f"where {free / 2**30:,.1f} GiB are free: choose a smaller batch or input."
-        )
-
-
-def _check_input_fits(shapes: tuple[Shape, ...], device: torch.device, dtype: torch.dtype) -> None:
-    """Refuse an input that is itself too large, before anything is computed from its size."""
-    need = 0
-    for shape in shapes:
-        size = dtype.itemsize
-        for extent in shape:
-            size *= extent
-        need += size
-    free = free_memory(device)
-    if free is not None and need > free:
-        raise MeasurementError(
-            f"The input alone would take {need / 2**30:,.1f} GiB on {device}, where "
-            f"{free / 2**30:,.1f} GiB are free: choose a smaller batch or input."
-        )
-
-
-def _check(
-    input_shape: Shape | tuple[Shape, ...],
-    dtype: str,
-    warmup: int,
-    runs: int,
-    threads: int | None,
-    max_seconds: float,
-) -> tuple[Shape, ...]:
-    """Return the shapes as a tuple of shapes if all settings are legal.
-
-    Raises:
-        MeasurementError: one is not.
-    """
-    shapes: tuple[Any, ...] = tuple(input_shape)
-    if not shapes or not isinstance(shapes[0], (tuple, list)):
-        shapes = (shapes,)
-    for shape in shapes:
-        if not shape or not all(_is_positive_integer(extent) for extent in shape):
-            raise MeasurementError(
-                f"The input shape {tuple(shape)} should be whole numbers from 1 on, "
-                "the batch first: (1, 3, 224, 224)."
-            )
-    if dtype not in DTYPES:
-        raise MeasurementError(f"There is no dtype {dtype!r} here: choose {', '.join(DTYPES)}.")
-    for name, value in (("runs", runs), ("threads", 1 if threads is None else threads)):
-        if not _is_positive_integer(value):
-            raise MeasurementError(f"{name}={value!r} should be a whole number from 1 on.")
-    if not (_is_positive_integer(warmup) and warmup <= 1000):
-        raise MeasurementError(f"warmup={warmup!r} should be a whole number from 1 to 1,000.")
-    if not max_seconds > 0:
-        raise MeasurementError(f"max_seconds={max_seconds!r} should be above 0.")
-    return tuple(tuple(shape) for shape in shapes)
-
-
-def _is_positive_integer(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+def _laid_out(module: nn.Module, plan: Plan) -> nn.Module:
+    if not plan.settings.channels_last:
+        return module
+    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

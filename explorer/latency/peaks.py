@@ -11,9 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from explorer.errors import MeasurementError
-from explorer.latency import measure
+from explorer.latency import clock
+from explorer.latency.clock import Stopwatch
 from explorer.latency.device import free_memory, queue_of, resolve_device
-from explorer.latency.measure import DTYPES, Samples, Stopwatch
+from explorer.latency.measure import said_in_a_sentence
+from explorer.latency.plan import DTYPES
+from explorer.latency.runs import Limits, Samples, Watch, ready, time_runs
 
 _SMALLEST_SIDE = 512
 _LARGEST_SIDE = 8192
@@ -72,11 +75,11 @@ def measure_peaks(
             f"The measurement needs {3 * _COPY_BYTES / 2**30:.2g} GiB on {where}, where "
             f"{free / 2**30:.2g} GiB are free."
         )
-    stopwatch = measure.stopwatch_for(where)
+    stopwatch = clock.stopwatch_for(where)
     number_type: torch.dtype = getattr(torch, dtype)
     with (
         queue_of(where).turn(lambda _: None, lambda: None),
-        measure._sentences("A matrix product", where, number_type),
+        said_in_a_sentence("A matrix product", where, number_type),
     ):
         operations = _product_rate(where, number_type, stopwatch, max_seconds / 2)
         nbytes = _copy_rate(where, stopwatch, max_seconds / 2)
@@ -108,13 +111,5 @@ def _copy_rate(where: torch.device, stopwatch: Stopwatch, seconds: float) -> flo
 def _samples(
     module: nn.Module, inputs: tuple[Tensor, ...], stopwatch: Stopwatch, seconds: float
 ) -> Samples:
-    return measure._measure(
-        module,
-        inputs,
-        stopwatch,
-        warmup=2,
-        runs=10,
-        max_seconds=seconds,
-        report=lambda _: None,
-        check_cancelled=lambda: None,
-    )
+    with ready(module, inputs[0].device):
+        return time_runs(lambda: module(*inputs), stopwatch, Limits(2, 10, seconds), Watch())

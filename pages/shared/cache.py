@@ -57,6 +57,7 @@ from explorer.figures.modules import module_map
 from explorer.figures.profile import shape_profile
 from explorer.figures.roofline import roofline, time_bars
 from explorer.figures.timeline import timeline
+from explorer.latency import LatencyRecord, recorded
 from explorer.models._registry import OptionValue
 from explorer.trace.records import Trace, Value
 from explorer.zoo import source_file
@@ -487,6 +488,15 @@ def reid_row_counts(name: str) -> ReidCounts:
     found = reid_counts(trace_model(name, REID_INPUT))
     _COUNTED.add(("reid", name))
     return found
+
+
+# ------------------------------------------------------------- recorded latency
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def recorded_latencies(model: str) -> list[LatencyRecord]:
+    """The measurements of a model that come with the library."""
+    return recorded(model)
 
 
 # ---------------------------------------------------------------- the diagram

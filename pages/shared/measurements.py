@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import pandas as pd
@@ -11,7 +12,7 @@ from explorer import measure_latency
 from explorer.analysis.crosscheck import CrossCheck, ToolReport, cross_check
 from explorer.analysis.units import rounded, shape_text
 from explorer.latency import DTYPES, LatencyRecord, Progress, available_devices
-from pages.shared import address
+from pages.shared import address, cache
 from pages.shared.choice import Choice
 from pages.shared.jobs import PROCESSES, Job
 from pages.shared.widgets import plain
@@ -104,7 +105,7 @@ def _latency_table(records: list[LatencyRecord]) -> None:
             ("Median", f"{rounded(latest.median_ms)} ms", f"{latest.runs} runs"),
             (
                 "Middle 80%",
-                f"{rounded(latest.p10_ms)} to {rounded(latest.p90_ms)} ms",
+                f"{_spread_text(latest)} ms",
                 "p10 to p90",
             ),
             ("Throughput", f"{rounded(latest.images_per_second, 4)} /s", "images"),
@@ -116,7 +117,7 @@ def _latency_table(records: list[LatencyRecord]) -> None:
         f"({environment.device}, {environment.threads} threads), torch {environment.torch}, "
         f"{_utc(environment.date)}."
     )
-    if not latest.stable or latest.spread > 0.15:
+    if not latest.stable or (latest.spread or 0) > 0.15:
         st.caption(
             ":orange[The times had not settled: other work ran on this machine, or it changed its "
             "clock. Measure again before you trust this number.]"
@@ -152,10 +153,11 @@ def _latency_table(records: list[LatencyRecord]) -> None:
 def results(choice: Choice) -> list[dict[str, Any]]:
     """Times of this model, its options and this image size that somebody has taken.
 
-    Each row says its origin, "measured" or "recorded". What this session measured is all there
-    is to show so far.
+    Each row says its origin: "measured" in this session, or "recorded" elsewhere and shipped.
     """
-    records: list[LatencyRecord] = st.session_state.get(_LATENCY_RECORDS, [])
+    records: list[LatencyRecord] = [
+        *st.session_state.get(_LATENCY_RECORDS, []), *cache.recorded_latencies(choice.model)
+    ]  # fmt: skip
     return [
         {
             "Origin": record.source,
@@ -175,13 +177,27 @@ def _is_of(record: LatencyRecord, choice: Choice) -> bool:
     return (
         record.model == choice.model
         and _shape(record)[1:] == choice.input_shape[1:]
-        and dict(record.options) == choice.build_options
+        and _changed(choice, dict(record.options)) == _changed(choice, choice.build_options)
     )
 
 
-def _rounded(x: float, digits: int = 3) -> float:
+def _changed(choice: Choice, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that are not the model's own."""
+    known = choice.spec.options
+    return {
+        name: value
+        for name, value in options.items()
+        if name not in known or value != known[name].default
+    }
+
+
+def _rounded(x: float | None, digits: int = 3) -> float | None:
     """Round for a column: its own format "%.3g" would write 3660 as 3.66e+3."""
-    return float(f"{x:.{digits}g}")
+    return None if x is None else float(f"{x:.{digits}g}")
+
+
+def _spread_text(record: LatencyRecord) -> str:
+    return " to ".join("?" if x is None else rounded(x) for x in (record.p10_ms, record.p90_ms))
 
 
 def _utc(date: str) -> str:

@@ -532,8 +532,8 @@ def measured_tab(choice: Choice, view: View) -> None:
     st.caption(
         "Only rows of this model, its options and this size. A prediction is for the device chosen "
         "above, a measurement for the machine that this server runs on: unless that is the same "
-        "device, their difference says nothing. Runs recorded on other machines would have rows of "
-        "their own; none come with this version."
+        "device, their difference says nothing. Recorded rows are runs on another machine, kept "
+        "with the app; they were taken beside other work, so trust their ratios more than times."
     )
     badge("measured")
     measurements.latency(choice)

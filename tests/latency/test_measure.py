@@ -12,15 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from explorer.errors import InputSizeError, MeasurementError, UnknownModelError
-from explorer.latency import LatencyRecord, Progress, measure_latency
+from explorer.latency import LatencyRecord, Progress, measure_latency, plan
 from explorer.latency import measure as module_under_test
-from explorer.latency.measure import (
-    CudaStopwatch,
-    HostStopwatch,
-    peak_activation_bytes,
-    percentile,
-    weight_bytes,
-)
+from explorer.latency.clock import CudaStopwatch, HostStopwatch
+from explorer.latency.memory import peak_activation_bytes, weight_bytes
+from explorer.latency.runs import percentile
 from explorer.trace import trace_model
 
 
@@ -68,7 +64,7 @@ class ScriptedStopwatch:
 def script(monkeypatch: pytest.MonkeyPatch) -> Callable[..., ScriptedStopwatch]:
     def install(*milliseconds: float, log: list[str] | None = None) -> ScriptedStopwatch:
         stopwatch = ScriptedStopwatch(*milliseconds, log=log)
-        monkeypatch.setattr(module_under_test, "stopwatch_for", lambda _: stopwatch)
+        monkeypatch.setattr(module_under_test, "stopwatch_for", lambda *_: stopwatch)
         return stopwatch
 
     return install
@@ -400,7 +396,8 @@ def test_an_unknown_name_and_an_impossible_size_say_so() -> None:
 @pytest.fixture
 def free_bytes(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     def install(free: int) -> None:
-        monkeypatch.setattr(module_under_test, "free_memory", lambda _: free)
+        for module in (plan, module_under_test):
+            monkeypatch.setattr(module, "free_memory", lambda _: free)
 
     return install
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from explorer.errors import MeasurementError
-from explorer.latency import MeasuredPeaks, measure, measure_peaks, peaks
+from explorer.latency import MeasuredPeaks, clock, measure_peaks, peaks
 
 
 class Scripted:
@@ -27,7 +27,7 @@ class Scripted:
 def device(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], float]], Scripted]:
     def install(seconds: Callable[[int], float]) -> Scripted:
         stopwatch = Scripted(seconds)
-        monkeypatch.setattr(measure, "stopwatch_for", lambda _: stopwatch)
+        monkeypatch.setattr(clock, "stopwatch_for", lambda _: stopwatch)
         monkeypatch.setattr(peaks, "_COPY_BYTES", 10_000)
         monkeypatch.setattr(peaks, "_SMALLEST_SIDE", 8)
         monkeypatch.setattr(peaks, "_LARGEST_SIDE", 32)

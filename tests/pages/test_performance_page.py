@@ -16,7 +16,7 @@ from explorer import trace_model
 from explorer.analysis import inference_memory, largest_batch, precisions, training_memory
 from explorer.analysis.roofline import bottlenecks, get_device, predict
 from explorer.analysis.units import count, memory, rounded
-from explorer.latency import LatencyRecord
+from explorer.latency import LatencyRecord, recorded
 from explorer.trace.records import Trace
 from pages.shared import setup
 from pages.shared.choice import native_choice
@@ -349,13 +349,20 @@ def test_the_budget_is_the_device_s_until_it_is_typed_in(open_page: Open) -> Non
 
 def test_measured_and_predicted_times_are_rows_with_their_origin(open_page: Open) -> None:
     app = open_page(model="resnet18", show="measured")
-    assert list(table(app, "Origin")["Origin"]) == ["predicted"]
+    rows = table(app, "Origin")
+    assert list(rows["Origin"]) == ["predicted", "recorded"]
+    (kept,) = recorded("resnet18")
+    assert rows["ms"].iloc[1] == pytest.approx(kept.median_ms, rel=0.005)
     app.session_state["latency_records"] = [record("resnet18"), record("resnet34")]
     app.run()
     rows = table(app, "Origin")
-    assert list(rows["Origin"]) == ["predicted", "measured"]
+    assert list(rows["Origin"]) == ["predicted", "measured", "recorded"]
     assert rows["ms"].iloc[1] == 12.5
-    assert list(rows["Device"]) == ["NVIDIA T4", RECORD.environment.device_name]
+    assert list(rows["Device"])[:2] == ["NVIDIA T4", RECORD.environment.device_name]
+    # Another size or another setting of the model is another measurement.
+    assert "recorded" not in list(
+        table(open_page(model="resnet18", input="3x64x64", show="measured"), "Origin")["Origin"]
+    )
 
 
 def record(model: str) -> LatencyRecord:
