@@ -66,6 +66,11 @@ class _Run:
     """The highest of several resolutions that run in parallel inside it; () if there is one."""
 
 
+def resolutions(trace: Trace) -> tuple[Shape, ...]:
+    """Return each op's resolution: (H, W) of a map, (T,) of tokens, () of a vector."""
+    return tuple(_resolutions(trace, Dataflow(trace)))
+
+
 def stages(trace: Trace, convention: Convention = DEFAULT) -> tuple[Stage, ...]:
     """Cut the network where the resolution along its main path changes."""
     rows = layers(trace, convention=convention)
