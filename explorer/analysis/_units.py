@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from explorer.analysis.layers import Layer
+from explorer.analysis.layers import Layer, window_of
 from explorer.blocks import Block, find_blocks
 from explorer.trace.records import Trace
 
@@ -32,6 +32,8 @@ class Unit(NamedTuple):
     """Number of parallel paths, shortcut excluded."""
     gates: int
     """Products with a factor from the pooled map (squeeze and excitation)."""
+    reduces: bool
+    """A convolution or pooling in it strides over the map."""
     ops: frozenset[int]
 
 
@@ -138,6 +140,7 @@ class _Units:
             shortcuts=shortcuts,
             branches=len(block.branches) - len(shortcuts),
             gates=gates,
+            reduces=self._strides(inside),
             ops=frozenset(inside),
         )
         self._claim(unit)
@@ -150,6 +153,9 @@ class _Units:
                 self.place.setdefault(index, len(block.branches))
             else:
                 self.place[index] = -1
+
+    def _strides(self, ops: Iterable[int]) -> bool:
+        return any(max(window_of(self.trace.ops[i]).stride or (1,)) > 1 for i in ops)
 
     def _claim(self, unit: Unit) -> None:
         self.owner.update(dict.fromkeys(unit.ops, len(self.units)))
@@ -191,7 +197,7 @@ class _Units:
 
     def _dense(self, block: Block) -> None:
         for path, merge in zip(block.branches, block.merges, strict=False):
-            unit = Unit("dense", self._path(path), (), 1, 0, frozenset((*path, merge)))
+            unit = Unit("dense", self._path(path), (), 1, 0, False, frozenset((*path, merge)))
             self._claim(unit)
 
     def _path(self, path: Iterable[int]) -> str:
@@ -247,7 +253,8 @@ class _Units:
         ops = frozenset(i for row in rows for i in range(row.first_op, row.last_op))
         gates = sum(block.kind == "gate" and block.join in ops for block in self.blocks)
         path = rows[0].path
-        self._claim(Unit("depthwise", path.rpartition(".")[0], (), 1, gates, ops))
+        strides = self._strides(ops)
+        self._claim(Unit("depthwise", path.rpartition(".")[0], (), 1, gates, strides, ops))
 
     # --- rows ------------------------------------------------------------------------------
 

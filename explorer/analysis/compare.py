@@ -313,6 +313,8 @@ class Side(NamedTuple):
     params: int
     cost: int
     activation_bytes: int
+    lower_bound: bool
+    """An op without a cost rule makes `cost` a lower bound."""
     blocks: tuple[Unit, ...]
     block_stages: tuple[str, ...]
     """Name of the aligned stage of each block."""
@@ -438,6 +440,7 @@ class _Table:
             params=self.trace.params,
             cost=totals(self.trace, self.convention).cost,
             activation_bytes=self.trace.activation_bytes,
+            lower_bound=self.trace.is_lower_bound,
             blocks=self.parts.units,
             block_stages=tuple(named.get(index, "") for index in range(count)),
             preactivated=tuple(self._is_preactivated(index) for index in range(count)),
