@@ -73,6 +73,10 @@ class _Units:
         for index, block in enumerate(blocks):
             if block.parent >= 0:
                 self.children[block.parent].append(index)
+        self.spans: dict[str, list[tuple[int, int]]] = {}
+        """Path of a module -> the ops of each of its calls."""
+        for call in trace.calls:
+            self.spans.setdefault(call.path, []).append((call.first_op, call.last_op))
         self.roles = self._roles()
 
     def _roles(self) -> dict[int, str]:
@@ -171,12 +175,9 @@ class _Units:
 
     def _around(self, path: str, inside: set[int]) -> set[int]:
         """The other ops of the module that runs a block, if no work of its own is among them."""
-        if not path:
-            return set()
-        for call in self.trace.calls:
-            ops = set(range(call.first_op, call.last_op))
-            if call.path == path and not ops.isdisjoint(inside):
-                others = ops - inside
+        for first, last in self.spans.get(path, ()) if path else ():
+            others = set(range(first, last)) - inside
+            if len(others) < last - first:
                 free = not any(self.trace.ops[i].macs or i in self.owner for i in others)
                 return others if free else set()
         return set()

@@ -715,6 +715,10 @@ def _score(a: _Config, b: _Config) -> int:
     return 4 + 2 * (a.function == b.function)
 
 
+def _alike(x: int, y: int) -> float:
+    return min(x, y) / max(x, y, 1)
+
+
 def _weights_score(a: _Config, b: _Config) -> int:
     pointwise = [set(c.kernel or (1,)) == {1} and (c.groups or 1) == 1 for c in (a, b)]
     depthwise = [_is_depthwise(c) for c in (a, b)]
@@ -722,8 +726,9 @@ def _weights_score(a: _Config, b: _Config) -> int:
         return 0
     score = 20 + 20 * (a.stride == b.stride) + 10 * (depthwise[0] == depthwise[1])
     score += 30 * (a.kernel == b.kernel) + 5 * (a.groups == b.groups)
-    for x, y in ((a.inputs, b.inputs), (a.width, b.width)):
-        score += round(20 * min(x, y) / max(x, y, 1))
+    # What a layer makes of its width says more about its part in a block than the width does.
+    score += round(10 * _alike(a.inputs, b.inputs) + 10 * _alike(a.width, b.width))
+    score += round(20 * _alike(a.width * b.inputs, b.width * a.inputs))
     # What stands alone behind the blocks is no part of the last one, though it be as wide.
     return score + 10 * (a == b) + 40 * (a.in_block == b.in_block)
 

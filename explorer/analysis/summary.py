@@ -53,6 +53,8 @@ class Fact(NamedTuple):
     """The whole fact; "" for a number that may differ from block to block."""
     before: int = 0
     after: int = 0
+    detail: str = ""
+    """What kind of it, counted where blocks differ in that."""
 
 
 class _Pair(NamedTuple):
@@ -76,7 +78,8 @@ def summary(diff: Diff, names: tuple[str, str] | None = None) -> list[str]:
     pairs = _pairs(diff)
     found = [
         _tokens(diff),
-        *_by_importance(_counts(diff, pairs), _blocks(diff, pairs)),
+        _counts(diff, pairs),
+        _blocks(diff, pairs),
         _loose(diff, pairs),
         _idle(diff),
     ]
@@ -85,8 +88,12 @@ def summary(diff: Diff, names: tuple[str, str] | None = None) -> list[str]:
         told = ["in layers that compute nothing: reshaping and dropout"]
     closing = f"{_stages(diff.stages, left, right)}; {_totals(diff)}."
     sentences = [f"{right} differs from {left} {told[0]}; {closing}"]
-    sentences += [f"They differ also {clause}." for clause in told[1:]]
-    return sentences + _strangers(diff)
+    return sentences + [_also(clause) for clause in told[1:]] + _strangers(diff)
+
+
+def _also(clause: str) -> str:
+    """A further difference, as a sentence of its own."""
+    return f"Also {clause}." if clause.startswith("in ") else f"{clause[0].upper()}{clause[1:]}."
 
 
 # --- the whole ------------------------------------------------------------------------------
@@ -124,7 +131,7 @@ def _ratio(before: int, after: int, what: str) -> str:
     if change >= 1:
         return f"{after / before:.2f} times the {what}"
     size = percent(abs(change))
-    more = "more" if change > 0 else "less"
+    more = "more" if change > 0 else "fewer" if what == "params" else "less"
     sign = "+" if change > 0 else "-"
     return f"{size} {more} {what}" if size.startswith("<") else f"{sign}{size} {what}"
 
@@ -193,7 +200,9 @@ def _pairs(diff: Diff) -> list[_Pair]:
     partners = [
         (a, b)
         for a, b in votes
-        if (a < 0 or best_left[a] == b) and (b < 0 or best_right[b] == a) and max(a, b) >= 0
+        if (a < 0 or best_left[a] == b)
+        and (b < 0 or best_right[b] == a)
+        and _belong(diff, a, b, votes[a, b])
     ]
     found = []
     for left, right in sorted(partners, key=lambda pair: (max(pair), pair)):
@@ -206,16 +215,36 @@ def _pairs(diff: Diff) -> list[_Pair]:
     return found
 
 
+def _belong(diff: Diff, left: int, right: int, shared: int) -> bool:
+    """Whether two blocks, or a block and layers in none, have enough in common to be partners.
+
+    A residual block without its shortcut is a run of layers; nothing else is found in such.
+    """
+    weights = [
+        sum(
+            bool(layer and layer.macs and block == index and row.role == MAIN)
+            for row in diff.rows
+            for layer, block in [
+                (row.left, row.left_block) if side == 0 else (row.right, row.right_block)
+            ]
+        )
+        for side, index in enumerate((left, right))
+        if index >= 0
+    ]
+    units = [
+        side.blocks[index] for side, index in ((diff.left, left), (diff.right, right)) if index >= 0
+    ]
+    if len(units) == 1 and not units[0].shortcuts:
+        return False
+    return bool(units) and 2 * shared >= min(weights)
+
+
 def _best(votes: Iterable[tuple[tuple[int, int], int]]) -> dict[int, int]:
     best: dict[int, tuple[int, int]] = {}
     for (one, other), times in votes:
         if one not in best or times > best[one][0]:
             best[one] = (times, other)
     return {one: other for one, (_, other) in best.items()}
-
-
-def _by_importance(counts: str, blocks: str) -> tuple[str, str]:
-    return counts, blocks
 
 
 def _counts(diff: Diff, pairs: list[_Pair]) -> str:
@@ -272,7 +301,7 @@ def _blocks(diff: Diff, pairs: list[_Pair]) -> str:
     differing = [(pair, found) for pair, found in facts if found]
     if not differing:
         return ""
-    told = _told([found for _, found in differing])
+    told = _told(_scaled([found for _, found in differing]))
     return f"in {_which(diff, pairs, [pair for pair, _ in differing])}: {told}"
 
 
@@ -300,22 +329,32 @@ def _told(blocks: list[list[Fact]]) -> str:
     """Each fact once, with the number of blocks where it is not all of them."""
     times: Counter[tuple[str, str]] = Counter()
     ranges: dict[str, list[Fact]] = {}
+    details: dict[tuple[str, str], Counter[str]] = {}
     for facts in blocks:
         for key in dict.fromkeys((fact.what, fact.text) for fact in facts):
             times[key] += 1
         for fact in facts:
             if not fact.text:
                 ranges.setdefault(fact.what, []).append(fact)
-    ordered = sorted(times, key=lambda key: (_rank(key[0]), -times[key]))
+            details.setdefault((fact.what, fact.text), Counter())[fact.detail] += 1
+    ordered = sorted(times, key=lambda key: (-times[key], _rank(key[0])))
     told = []
     for what, text in ordered:
         number = times[what, text]
         words = text or _range(what, ranges[what])
+        words += _details(details[what, text])
         told.append(words if number == len(blocks) else f"{words} (in {number})")
     more = len(told) - _MOST
     if more > 1:
         told[_MOST:] = [f"and {more} more"]
     return ", ".join(told)
+
+
+def _details(times: Counter[str]) -> str:
+    """What kinds a fact is of, where it is of several: " (5 identity, 3 projection)"."""
+    if len(times) < 2:
+        return ""
+    return f" ({', '.join(f'{number} {name}' for name, number in times.most_common())})"
 
 
 def _rank(what: str) -> int:
@@ -360,6 +399,22 @@ def _facts(diff: Diff, pair: _Pair) -> list[Fact]:
     return facts + _layer_facts(pair, moved)
 
 
+def _recipe(pair: _Pair) -> list[Fact]:
+    """The convolutions of both blocks, where one has more of them."""
+    recipes = []
+    for side in (0, 1):
+        layers = [(row.left, row.right)[side] for row in pair.rows if row.role == MAIN]
+        recipes.append([layer for layer in layers if layer and layer.macs])
+    if len(recipes[0]) == len(recipes[1]):
+        return []
+    before, after = (", ".join(map(_short_name, layers)) for layers in recipes)
+    return [Fact("layer", f"{before} -> {after}")]
+
+
+def _short_name(layer: Layer) -> str:
+    return _layer_name(layer).removesuffix(" convolution").removesuffix(" layer")
+
+
 def _order(before: bool) -> Fact:
     if before:
         return Fact("order", "normalization and activation behind each convolution, not before it")
@@ -372,9 +427,9 @@ def _shortcut(left: tuple[str, ...], right: tuple[str, ...]) -> list[Fact]:
     if left == right:
         return []
     if not right:
-        return [Fact("shortcut", f"{left[0]} shortcut removed")]
+        return [Fact("shortcut", "shortcut removed", detail=left[0])]
     if not left:
-        return [Fact("shortcut", f"{right[0]} shortcut added")]
+        return [Fact("shortcut", "shortcut added", detail=right[0])]
     return [Fact("shortcut", f"shortcut {_list(left)} -> {_list(right)}")]
 
 
@@ -396,22 +451,31 @@ def _layer_facts(pair: _Pair, moved: bool) -> list[Fact]:
     main = [row for row in rows if row.role == MAIN]
     strides = _strides(main)
     facts = [*_widths(pair, main), *strides]
+    recipe = _recipe(pair) if pair.left >= 0 and pair.right >= 0 else []
     for row in rows:
         for change in row.changes:
-            facts += _change_fact(row, change, moved=bool(strides))
+            if not (recipe and change.what == "kernel"):
+                facts += _change_fact(row, change)
     facts += _gate_widths(rows, facts)
-    return [*facts, *_unpaired(main, moved)]
+    return [*facts, *(recipe or _unpaired(main, moved))]
 
 
 _CONSEQUENCES = frozenset(("input width", "width", "size", "stride", "cost"))
+_NUMBERS = frozenset(("groups", "heads"))
 
 
-def _change_fact(row: DiffRow, change: Change, moved: bool) -> list[Fact]:
+def _change_fact(row: DiffRow, change: Change) -> list[Fact]:
     """A change of one layer, unless it is told elsewhere or follows from another."""
     if change.what in _CONSEQUENCES:
         return []
     if row.role == GATE:
         return [Fact("SE", f"SE {change}")]
+    if change.what == "groups" and row.left and row.right:
+        deep = is_depthwise(row.left), is_depthwise(row.right)
+        if any(deep):
+            return [Fact("groups", f"{'' if deep[1] else 'not '}depthwise")]
+    if change.what in _NUMBERS:
+        return [_width(change.what, change)]
     return [Fact(change.what, str(change))]
 
 
@@ -442,6 +506,8 @@ def _widths(pair: _Pair, main: list[DiffRow]) -> list[Fact]:
     if joins and joins[-1].left and joins[-1].left.kind == "concat":
         return _branch_widths(joins[-1], bool(changed))
     last = changed.pop(len(weighted) - 1, None)
+    if joins and joins[-1].left and joins[-1].right:
+        last = next((change for change in joins[-1].changes if change.what == "width"), None)
     facts = []
     if changed:
         # The widest window is what a block is named by; of two the first.
@@ -449,9 +515,25 @@ def _widths(pair: _Pair, main: list[DiffRow]) -> list[Fact]:
         facts.append(_width("width", changed[chosen]))
     if last:
         facts.append(_width("output width", last))
-    if len(facts) == 2 and facts[0].after * facts[1].before == facts[1].after * facts[0].before:
-        return [facts[0]._replace(what="all widths")]
     return facts
+
+
+def _scaled(blocks: list[list[Fact]]) -> list[list[Fact]]:
+    """Width and output width as one fact, where they are in proportion in every block."""
+    widths = [
+        [fact for fact in facts if fact.what in ("width", "output width")] for facts in blocks
+    ]
+    ratios = {fact.after / fact.before for facts in widths for fact in facts}
+    if len(ratios) != 1 or any(len(facts) == 1 for facts in widths):
+        return blocks
+    return [
+        [
+            fact._replace(what="all widths") if fact.what == "width" else fact
+            for fact in facts
+            if fact.what != "output width"
+        ]
+        for facts in blocks
+    ]
 
 
 def _branch_widths(join: DiffRow, inside: bool) -> list[Fact]:
@@ -540,11 +622,11 @@ def _loose(diff: Diff, pairs: list[_Pair]) -> str:
         row
         for row in diff.rows
         if row.stage != NOT_RUN
-        and (row.stage == _HEAD or (row.left_block < 0 and row.right_block < 0))
+        and (row.stage == _HEAD or row.left_block < 0 or row.right_block < 0)
         and row.left_block not in lefts - {-1}
         and row.right_block not in rights - {-1}
     ]
-    changed = [row for row in rows if row.status != "same"]
+    changed = [row for row in map(_outside, rows) if row and row.status != "same"]
     told: dict[str, list[tuple[str, bool]]] = {}
     for row in changed:
         for text in _loose_texts(row, rows):
@@ -554,13 +636,22 @@ def _loose(diff: Diff, pairs: list[_Pair]) -> str:
     has_blocks = bool(diff.left.blocks or diff.right.blocks)
     if not has_blocks and len(told) == 1:
         ((text, places),) = told.items()
-        number = len(places)
-        layers = "layer" if number == 1 else "layers"
-        return f"in {number} {layers}: {text} ({_list(dict.fromkeys(s for s, _ in places))})"
+        return f"in {len(places)} layer{'s' * (len(places) > 1)}: {text} ({_places(places)})"
     parts = [f"{text} ({_places(places)})" for text, places in told.items()]
     if len(parts) > _MOST + 1:
         parts[_MOST:] = [f"and {len(parts) - _MOST} more"]
     return f"{'outside the blocks' if has_blocks else 'in its layers'}: {', '.join(parts)}"
+
+
+def _outside(row: DiffRow) -> DiffRow | None:
+    """A row as one that knows only of what stands in no block; None if nothing does."""
+    if row.stage == _HEAD or max(row.left_block, row.right_block) < 0:
+        return row
+    left = row.left if row.left_block < 0 else None
+    right = row.right if row.right_block < 0 else None
+    if not left and not right:
+        return None
+    return row._replace(left=left, right=right, changes=(), status="left" if left else "right")
 
 
 def _places(places: list[tuple[str, bool]]) -> str:
@@ -579,8 +670,18 @@ def _loose_texts(row: DiffRow, rows: list[DiffRow]) -> Iterator[str]:
     for change in row.changes:
         told = layer.macs or change.what not in ("width", "size")
         if told and change.what not in ("input width", "size", "cost"):
-            name = _layer_name(layer) if layer.macs else ""
-            yield f"{name} {change}".strip()
+            yield _loose_change(row, change)
+
+
+def _loose_change(row: DiffRow, change: Change) -> str:
+    layer = _row_layer(row)
+    if change.what == "operation" and layer.macs:
+        return f"{_layer_name(row.left)} -> {_layer_name(row.right)}"
+    if change.what == "parameters":
+        return f"{layer.label} of {change.before} -> {change.after} parameters"
+    if change.what == "kernel":
+        return f"{layer.kind} {change}"
+    return f"{_layer_name(layer) if layer.macs else ''} {change}".strip()
 
 
 def _second(row: DiffRow, rows: list[DiffRow]) -> str:
