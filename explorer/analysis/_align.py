@@ -30,6 +30,18 @@ def align(scores: NDArray[np.int64]) -> list[Pair]:
     return _pairs(best.tolist(), rows, columns)
 
 
+def best_sum(scores: list[list[int]]) -> int:
+    """Return what the best alignment adds up to; for small tables faster than `align`."""
+    best = [0] * (len(scores[0]) + 1)
+    for row in scores:
+        corner = so_far = 0
+        for column, score in enumerate(row, 1):
+            above = best[column]
+            so_far = max(so_far, above, corner + score)
+            best[column], corner = so_far, above
+    return best[-1]
+
+
 def _pairs(best: list[list[Any]], row: int, column: int) -> list[Pair]:
     """Walk the table back from its end."""
     found = []

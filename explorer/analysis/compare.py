@@ -16,8 +16,9 @@ from math import log2, prod
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from explorer.analysis._align import align, merged
+from explorer.analysis._align import align, best_sum, merged
 from explorer.analysis._units import GATE, JOIN, MAIN, Parts, Unit, channels, parts
 from explorer.analysis.layers import Layer, axes_text, layers, main_op
 from explorer.analysis.stages import Stage, resolutions, stages
@@ -383,6 +384,24 @@ class _Config(NamedTuple):
     in_block: bool
 
 
+class _Form(NamedTuple):
+    """What a block is before one looks at its layers."""
+
+    kind: str
+    reduces: bool
+
+
+Piece = tuple[int, ...]
+"""Rows that are aligned together: a block's, or a single one."""
+Contents = tuple[_Form | None, tuple[_Config, ...]]
+
+
+def _numbered(values: list[Contents]) -> tuple[list[int], list[Contents]]:
+    """Each value's place in a list of the different ones, and that list."""
+    known: dict[Contents, int] = {}
+    return [known.setdefault(value, len(known)) for value in values], list(known)
+
+
 class _Table:
     """What the alignment needs to know of one trace."""
 
@@ -400,6 +419,33 @@ class _Table:
             return []
         span = self.scales.slices[self.scales.stages.index(stage)]
         return [place for place in self.parts.order if span.start <= place < span.stop]
+
+    def has_blocks(self, places: list[int]) -> bool:
+        """Whether any of the rows is in a block."""
+        return any(self.parts.unit[place] >= 0 for place in places)
+
+    def pieces(self, places: list[int], whole: bool) -> list[Piece]:
+        """The rows one by one, or those of a block together."""
+        if not whole:
+            return [(place,) for place in places]
+        found: list[Piece] = []
+        unit = -1
+        for place in places:
+            before, unit = unit, self.parts.unit[place]
+            if unit >= 0 and unit == before:
+                found[-1] += (place,)
+            else:
+                found.append((place,))
+        return found
+
+    def contents(self, piece: Piece) -> Contents:
+        """What the alignment compares a piece by."""
+        configs = tuple(self.configs[place] for place in piece)
+        unit = self.parts.unit[piece[0]]
+        if len(piece) == 1 or unit < 0:
+            return None, configs
+        block = self.parts.units[unit]
+        return _Form(block.kind, block.reduces), configs
 
     def _config(self, place: int) -> _Config:
         row = self.rows[place]
@@ -533,31 +579,53 @@ class _Aligner:
         self.same_input = left.scales.whole == right.scales.whole
         self.batches = [_batch(table.trace) for table in (left, right)]
         self.changes: dict[tuple[_Config, _Config], tuple[Change, ...]] = {}
+        self.scores: dict[tuple[_Config, _Config], int] = {}
 
     def stage(self, stage: AlignedStage) -> list[DiffRow]:
-        """Return the aligned rows of one stage."""
+        """Return the aligned rows of one stage: block by block where both have blocks."""
         lefts = self.left.places(stage.stages[0])
         rights = self.right.places(stage.stages[1])
-        pairs = align(self._scores(lefts, rights)) if lefts and rights else []
-        return [
-            self._row(
-                stage.name,
-                None if i is None else lefts[i],
-                None if j is None else rights[j],
+        whole = self.left.has_blocks(lefts) and self.right.has_blocks(rights)
+        left = self.left.pieces(lefts, whole)
+        right = self.right.pieces(rights, whole)
+        rows: list[DiffRow] = []
+        for i, j in merged(align(self._scores(left, right)), len(left), len(right)):
+            rows += self._piece(
+                stage.name, () if i is None else left[i], () if j is None else right[j]
             )
-            for i, j in merged(pairs, len(lefts), len(rights))
+        return rows
+
+    def _piece(self, stage: str, left: Piece, right: Piece) -> list[DiffRow]:
+        ones = [(place,) for place in left]
+        others = [(place,) for place in right]
+        return [
+            self._row(stage, None if i is None else left[i], None if j is None else right[j])
+            for i, j in merged(align(self._scores(ones, others)), len(left), len(right))
         ]
 
-    def _scores(self, lefts: list[int], rights: list[int]) -> Any:
-        ids: tuple[dict[_Config, int], dict[_Config, int]] = ({}, {})
-        places = [
-            [known.setdefault(table.configs[place], len(known)) for place in rows]
-            for known, table, rows in zip(
-                ids, (self.left, self.right), (lefts, rights), strict=True
-            )
-        ]
-        table = [[_score(a, b) for b in ids[1]] for a in ids[0]]
-        return np.array(table, np.int64)[np.ix_(*places)]
+    def _scores(self, lefts: Sequence[Piece], rights: Sequence[Piece]) -> NDArray[np.int64]:
+        """How much it is worth to align each piece with each other one."""
+        if not lefts or not rights:
+            return np.zeros((len(lefts), len(rights)), np.int64)
+        rows, row_kinds = _numbered([self.left.contents(piece) for piece in lefts])
+        columns, column_kinds = _numbered([self.right.contents(piece) for piece in rights])
+        table = [[self._alike(a, b) for b in column_kinds] for a in row_kinds]
+        return np.array(table, np.int64)[np.ix_(rows, columns)]
+
+    def _alike(self, a: Contents, b: Contents) -> int:
+        """How alike two pieces are: two rows, or the best alignment of two blocks."""
+        if a[0] is None or b[0] is None:
+            return self._score(a[1][0], b[1][0]) if a[0] is b[0] else 0
+        if "branches" in (a[0].kind, b[0].kind) and a[0][1:] != b[0][1:]:
+            return 0
+        pairs = [[self._score(x, y) for y in b[1]] for x in a[1]]
+        return best_sum(pairs) + 30 * (a[0] == b[0])
+
+    def _score(self, a: _Config, b: _Config) -> int:
+        found = self.scores.get((a, b))
+        if found is None:
+            found = self.scores[a, b] = _score(a, b)
+        return found
 
     def _row(self, stage: str, left: int | None, right: int | None) -> DiffRow:
         one = self.left.rows[left] if left is not None else None
