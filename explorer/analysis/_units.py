@@ -18,7 +18,7 @@ _TAIL = frozenset(("normalization", "activation", "dropout"))
 MAIN, SHORTCUT, GATE, JOIN = "main", "shortcut", "gate", "join"
 
 
-class Unit(NamedTuple):
+class CountedBlock(NamedTuple):
     """One block of a network, as people count blocks."""
 
     kind: str
@@ -34,13 +34,14 @@ class Unit(NamedTuple):
     """Products with a factor from the pooled map (squeeze and excitation)."""
     reduces: bool
     """A convolution or pooling in it strides over the map."""
-    ops: frozenset[int]
+    ops: tuple[int, ...]
+    """In execution order, the block's own and those that the module around it adds."""
 
 
 class Parts(NamedTuple):
     """Where each row of a table stands."""
 
-    units: tuple[Unit, ...]
+    units: tuple[CountedBlock, ...]
     unit: tuple[int, ...]
     """For each row, the index of its unit; -1 if it is in none."""
     role: tuple[str, ...]
@@ -68,7 +69,7 @@ class _Units:
         """Op -> unit."""
         self.place: dict[int, int] = {}
         """Op -> which of its unit's paths it is on; -1 before they fork."""
-        self.units: list[Unit] = []
+        self.units: list[CountedBlock] = []
         self.children: list[list[int]] = [[] for _ in blocks]
         for index, block in enumerate(blocks):
             if block.parent >= 0:
@@ -138,14 +139,14 @@ class _Units:
         inside |= self._around(block.path, inside)
         gates = sum(inner.kind == "gate" for inner in below)
         shortcuts = (block.shortcut,) if block.shortcut else ()
-        unit = Unit(
+        unit = CountedBlock(
             kind=block.kind,
             path=block.path,
             shortcuts=shortcuts,
             branches=len(block.branches) - len(shortcuts),
             gates=gates,
             reduces=self._strides(inside),
-            ops=frozenset(inside),
+            ops=tuple(sorted(inside)),
         )
         self._claim(unit)
         paths = block.branches[: unit.branches]
@@ -161,7 +162,7 @@ class _Units:
     def _strides(self, ops: Iterable[int]) -> bool:
         return any(max(window_of(self.trace.ops[i]).stride or (1,)) > 1 for i in ops)
 
-    def _claim(self, unit: Unit) -> None:
+    def _claim(self, unit: CountedBlock) -> None:
         self.owner.update(dict.fromkeys(unit.ops, len(self.units)))
         self.units.append(unit)
 
@@ -188,7 +189,7 @@ class _Units:
         unit = unit._replace(
             kind="transformer",
             shortcuts=(*unit.shortcuts, block.shortcut),
-            ops=unit.ops | inside,
+            ops=tuple(sorted({*unit.ops, *inside})),
         )
         self.units[index] = unit
         self.owner.update(dict.fromkeys(inside, index))
@@ -198,7 +199,9 @@ class _Units:
 
     def _dense(self, block: Block) -> None:
         for path, merge in zip(block.branches, block.merges, strict=False):
-            unit = Unit("dense", self._path(path), (), 1, 0, False, frozenset((*path, merge)))
+            unit = CountedBlock(
+                "dense", self._path(path), (), 1, 0, False, tuple(sorted((*path, merge)))
+            )
             self._claim(unit)
 
     def _path(self, path: Iterable[int]) -> str:
@@ -251,17 +254,17 @@ class _Units:
 
     def _depthwise(self, first: int, last: int) -> None:
         rows = self.rows[first : last + 1]
-        ops = frozenset(i for row in rows for i in range(row.first_op, row.last_op))
+        ops = tuple(i for row in rows for i in range(row.first_op, row.last_op))
         gates = sum(block.kind == "gate" and block.join in ops for block in self.blocks)
         path = rows[0].path
         strides = self._strides(ops)
-        self._claim(Unit("depthwise", path.rpartition(".")[0], (), 1, gates, strides, ops))
+        self._claim(CountedBlock("depthwise", path.rpartition(".")[0], (), 1, gates, strides, ops))
 
     # --- rows ------------------------------------------------------------------------------
 
     def parts(self) -> Parts:
         """Return the units in execution order, and each row's place in them."""
-        order = sorted(range(len(self.units)), key=lambda i: min(self.units[i].ops))
+        order = sorted(range(len(self.units)), key=lambda i: self.units[i].ops[0])
         rank = {old: new for new, old in enumerate(order)}
         unit = [rank.get(self.owner.get(row.first_op, -1), -1) for row in self.rows]
         first: dict[int, int] = {}
