@@ -97,11 +97,11 @@ def pairs(diff: Diff) -> list[Pair]:
     for (left, right), shared in votes.items():
         mutual = left < 0 or best_left[left] == right
         mutual &= right < 0 or best_right[right] == left
-        least = min(weights[0][left] if left >= 0 else shared,
-                    weights[1][right] if right >= 0 else shared)  # fmt: skip
+        numbers = [weights[side][i] for side, i in enumerate((left, right)) if i >= 0]
+        least = min(numbers, default=0)
         # Layers in no block are a block's partner only if all of its own are among them.
         enough = shared >= least if min(left, right) < 0 else 2 * shared >= least
-        if mutual and 0 < shared and enough and _alike(diff, left, right):
+        if mutual and shared > 0 and enough and _alike(diff, left, right):
             found.append((left, right))
     return [Pair(*pair, _rows(diff, *pair)) for pair in sorted(found, key=max)]
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.analysis._align import align, best_sum, merged
-from explorer.analysis._units import GATE, JOIN, MAIN, Parts, CountedBlock, channels, parts
+from explorer.analysis._units import GATE, JOIN, MAIN, CountedBlock, Parts, channels, parts
 from explorer.analysis.layers import Layer, axes_text, layers, main_op
 from explorer.analysis.stages import Stage, resolutions, stages
 from explorer.analysis.totals import DEFAULT, Convention, totals

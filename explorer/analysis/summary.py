@@ -317,7 +317,7 @@ def _span(values: Iterable[int]) -> str:
 def _loose(diff: Diff, partners: list[Pair]) -> str:
     """What differs in the layers that belong to no block."""
     rows = _loose_rows(diff, partners)
-    alone = {(row.stage, row.status) for row in rows if row.status != "changed" and _macs(row)}
+    alone: set[tuple[str, Status]] = {(row.stage, row.status) for row in rows if _macs(row)}
     told: dict[str, list[DiffRow]] = {}
     widths: dict[str, list[DiffRow]] = {}
     for row in rows:
