@@ -103,7 +103,14 @@ def pairs(diff: Diff) -> list[Pair]:
         enough = shared >= least if min(left, right) < 0 else 2 * shared >= least
         if mutual and shared > 0 and enough and _alike(diff, left, right):
             found.append((left, right))
-    return [Pair(*pair, _rows(diff, *pair)) for pair in sorted(found, key=max)]
+    matched = [Pair(*pair, _rows(diff, *pair)) for pair in sorted(found, key=max)]
+    return [pair for pair in matched if min(pair.left, pair.right) >= 0 or _is_run(pair)]
+
+
+def _is_run(pair: Pair) -> bool:
+    """Whether the layers that a block is paired with are its own, each with its kernel."""
+    changes = [change.what for row in pair.rows for change in row.changes]
+    return "kernel" not in changes and "operation" not in changes
 
 
 def _best(votes: Iterable[tuple[tuple[int, int], int]]) -> dict[int, int]:
@@ -195,7 +202,7 @@ def _gates(left: CountedBlock, right: CountedBlock) -> list[Fact]:
 
 def _shortcut_layers(pair: Pair) -> list[Fact]:
     rows = [row for row in pair.rows if row.role == SHORTCUT]
-    alone = [row for row in rows if row.status in ("left", "right")]
+    alone = [row for row in rows if row.status in ("left", "right") and is_named(row)]
     return [Fact("shortcut", f"shortcut {only(row)}") for row in alone]
 
 
@@ -308,6 +315,8 @@ def _recipe(pair: Pair, main: list[DiffRow]) -> list[Fact]:
     if not alone or branched or min(pair.left, pair.right) < 0 or most > 4:
         return []
     texts = [" - ".join(map(_short_name, layers)) for layers in recipes]
+    if texts[0] == texts[1]:  # a gate that stands elsewhere keeps its neighbours apart
+        return [Fact("recipe", "layers in another order")]
     return [Fact("recipe", f"{texts[0] or 'nothing'} -> {texts[1] or 'nothing'}")]
 
 

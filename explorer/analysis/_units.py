@@ -216,7 +216,7 @@ class _Units:
         loose = [
             place
             for place, row in enumerate(self.rows)
-            if row.macs and row.first_op not in self.owner and self._role(row) != GATE
+            if row.macs and self._unit(row) < 0 and self._role(row) != GATE
         ]
         taken = -1
         for position, place in enumerate(loose):
@@ -233,7 +233,14 @@ class _Units:
             self._depthwise(first, self._with_tail(last))
 
     def _role(self, row: Layer) -> str:
-        return self.roles.get(row.first_op, MAIN)
+        """What part a row is; one with several ops is what the first that is any is."""
+        ops = range(row.first_op, row.last_op)
+        return next((self.roles[op] for op in ops if op in self.roles), MAIN)
+
+    def _unit(self, row: Layer) -> int:
+        """The unit that has an op of a row; a module may begin with ops that are in none."""
+        ops = range(row.first_op, row.last_op)
+        return next((self.owner[op] for op in ops if op in self.owner), -1)
 
     def _widens(self, before: int, place: int) -> bool:
         row = self.rows[before]
@@ -242,12 +249,12 @@ class _Units:
 
     def _adjacent(self, first: int, last: int) -> bool:
         """Whether nothing between two rows belongs to another block."""
-        return all(self.rows[i].first_op not in self.owner for i in range(first, last + 1))
+        return all(self._unit(self.rows[i]) < 0 for i in range(first, last + 1))
 
     def _with_tail(self, place: int) -> int:
         while place + 1 < len(self.rows):
             row = self.rows[place + 1]
-            if row.kind not in _TAIL or row.first_op in self.owner:
+            if row.kind not in _TAIL or self._unit(row) >= 0:
                 break
             place += 1
         return place
@@ -266,7 +273,7 @@ class _Units:
         """Return the units in execution order, and each row's place in them."""
         order = sorted(range(len(self.units)), key=lambda i: self.units[i].ops[0])
         rank = {old: new for new, old in enumerate(order)}
-        unit = [rank.get(self.owner.get(row.first_op, -1), -1) for row in self.rows]
+        unit = [rank.get(self._unit(row), -1) for row in self.rows]
         first: dict[int, int] = {}
         for place, index in enumerate(unit):
             first.setdefault(index, place)

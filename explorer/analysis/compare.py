@@ -451,13 +451,16 @@ class _Table:
         row = self.rows[place]
         ops = self.trace.ops[row.first_op : row.last_op]
         op = main_op(ops)
+        if row.kind in _WHOLE and op and op.kind != row.kind:
+            # Its projections may cost more, but they are not what the module is.
+            op = next((op for op in ops if op.kind == row.kind), op)
         size = self.scales.resolutions[op.index] if op else ()
         if op and op.kind == "attention":
             size = op.input_tensors[0].shape[-2:-1]
         inputs, width = _widths(row, op, size)
         return _Config(
             kind=_class(row, op),
-            function=_function(op) if op else row.label,
+            function=row.kind if row.kind in _WHOLE else _function(op) if op else row.label,
             kernel=row.kernel,
             stride=row.stride,
             padding=row.padding,
@@ -499,12 +502,14 @@ class _Table:
         return False
 
 
+_WHOLE = ("attention", "recurrent")
+"""Kinds of rows that may be a module of several ops."""
 _POOLED = ("pooling", "reduction")
 
 
 def _class(row: Layer, op: OpRecord | None) -> str:
     """Rows of different classes are never aligned."""
-    if op and op.kind in ("convolution", "linear"):
+    if op and op.kind in ("convolution", "linear") and row.kind not in _WHOLE:
         return "weights"
     return "pooling" if row.kind in _POOLED else row.kind
 
@@ -545,6 +550,8 @@ def _widths(row: Layer, op: OpRecord | None, size: Shape) -> tuple[int, int]:
     """Channels that a row reads, if it has weights, and that it returns."""
     if op is None or not row.output_shape:
         return 0, 0
+    if row.kind in _WHOLE and row.module_class:
+        return 0, row.output_shape[-1]
     if op.kind == "linear":
         return op.input_tensors[0].shape[-1], op.outputs[0].shape[-1]
     if op.kind == "attention":
