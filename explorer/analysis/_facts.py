@@ -169,11 +169,7 @@ def facts(diff: Diff, pair: Pair) -> list[Fact]:
     rest = _layers(pair, moved)
     # Whether a mobile block has a shortcut follows from its widths and its stride.
     follows = "depthwise" in (left.kind, right.kind) and any("width" in f.what for f in rest)
-    return rest if follows and not _gates(left, right) else [*_kept(told, follows), *rest]
-
-
-def _kept(told: list[Fact], follows: bool) -> list[Fact]:
-    return [fact for fact in told if not (follows and fact.what == "shortcut")]
+    return [*(fact for fact in told if not (follows and fact.what == "shortcut")), *rest]
 
 
 def _order(before: bool) -> Fact:
