@@ -120,7 +120,9 @@ def compare(traces: Sequence[Trace], convention: Convention = DEFAULT) -> Compar
     return Comparison(
         unit=convention.unit,
         models=_models(traces, tables, names, convention),
-        stages=_aligned_stages([_Scales(trace, convention) for trace in traces]),
+        stages=_aligned_stages(
+            [_Scales(trace, convention, rows) for trace, rows in zip(traces, tables, strict=True)]
+        ),
         curves=tuple(_curve(name, rows) for name, rows in zip(names, tables, strict=True)),
     )
 
@@ -205,8 +207,8 @@ def _curve(name: str, rows: tuple[Layer, ...]) -> Curve:
 class _Scales:
     """The stages of a trace, and how far each divides the input."""
 
-    def __init__(self, trace: Trace, convention: Convention) -> None:
-        self.rows = layers(trace, convention=convention)
+    def __init__(self, trace: Trace, convention: Convention, rows: tuple[Layer, ...]) -> None:
+        self.rows = rows
         self.stages = stages(trace, convention)
         self.resolutions = resolutions(trace)
         inputs = [op.index for op in trace.ops if op.kind == "input"]
@@ -393,7 +395,8 @@ class _Form(NamedTuple):
 
 Piece = tuple[int, ...]
 """Rows that are aligned together: a block's, or a single one."""
-Contents = tuple[_Form | None, tuple[_Config, ...]]
+Contents = tuple[_Form | None, tuple[int, ...]]
+"""Of a piece: its form if it is a block, and its rows by the numbers of their configurations."""
 
 
 def _numbered(values: list[Contents]) -> tuple[list[int], list[Contents]]:
@@ -408,10 +411,13 @@ class _Table:
     def __init__(self, trace: Trace, convention: Convention) -> None:
         self.trace = trace
         self.rows = _table(trace, convention)
-        self.scales = _Scales(trace, convention)
+        self.scales = _Scales(trace, convention, self.rows)
         self.parts: Parts = parts(trace, self.rows)
-        self.configs = [self._config(place) for place in range(len(self.rows))]
-        self.convention = convention
+        known: dict[_Config, int] = {}
+        configs = [self._config(place) for place in range(len(self.rows))]
+        self.ids = [known.setdefault(config, len(known)) for config in configs]
+        """For each row, the place of its configuration among the different ones."""
+        self.configs = list(known)
 
     def places(self, stage: Stage | None) -> list[int]:
         """The rows of a stage, in the order of the alignment."""
@@ -440,12 +446,12 @@ class _Table:
 
     def contents(self, piece: Piece) -> Contents:
         """What the alignment compares a piece by."""
-        configs = tuple(self.configs[place] for place in piece)
+        ids = tuple(self.ids[place] for place in piece)
         unit = self.parts.unit[piece[0]]
         if len(piece) == 1 or unit < 0:
-            return None, configs
+            return None, ids
         block = self.parts.units[unit]
-        return _Form(block.kind, block.reduces), configs
+        return _Form(block.kind, block.reduces), ids
 
     def _config(self, place: int) -> _Config:
         row = self.rows[place]
@@ -487,7 +493,7 @@ class _Table:
             input_shape=self.trace.input_shape,
             output_shape=self.trace.output_shape,
             params=self.trace.params,
-            cost=totals(self.trace, self.convention).cost,
+            cost=sum(row.cost for row in self.rows),
             activation_bytes=self.trace.activation_bytes,
             lower_bound=self.trace.is_lower_bound,
             blocks=self.parts.units,
@@ -585,8 +591,8 @@ class _Aligner:
         self.right = right
         self.same_input = left.scales.whole == right.scales.whole
         self.batches = [_batch(table.trace) for table in (left, right)]
-        self.changes: dict[tuple[_Config, _Config], tuple[Change, ...]] = {}
-        self.scores: dict[tuple[_Config, _Config], int] = {}
+        self.changes: dict[tuple[int, int], tuple[Change, ...]] = {}
+        self.scores: dict[tuple[int, int], int] = {}
 
     def stage(self, stage: AlignedStage) -> list[DiffRow]:
         """Return the aligned rows of one stage: block by block where both have blocks."""
@@ -628,10 +634,11 @@ class _Aligner:
         pairs = [[self._score(x, y) for y in b[1]] for x in a[1]]
         return best_sum(pairs) + 30 * (a[0] == b[0])
 
-    def _score(self, a: _Config, b: _Config) -> int:
+    def _score(self, a: int, b: int) -> int:
         found = self.scores.get((a, b))
         if found is None:
-            found = self.scores[a, b] = _score(a, b)
+            found = _score(self.left.configs[a], self.right.configs[b])
+            self.scores[a, b] = found
         return found
 
     def _row(self, stage: str, left: int | None, right: int | None) -> DiffRow:
@@ -658,10 +665,11 @@ class _Aligner:
         )
 
     def _changes(self, left: int, right: int) -> tuple[Change, ...]:
-        key = self.left.configs[left], self.right.configs[right]
+        key = self.left.ids[left], self.right.ids[right]
         found = self.changes.get(key)
         if found is None:
-            found = self.changes[key] = tuple(self._named(*key))
+            configs = self.left.configs[key[0]], self.right.configs[key[1]]
+            found = self.changes[key] = tuple(self._named(*configs))
         if found:
             return found
         one, other = self.left.rows[left], self.right.rows[right]
