@@ -18,6 +18,7 @@ HEAD = "head"
 BLOCKS = {
     "residual": "residual block",
     "depthwise": "residual block",
+    "inverted": "residual block",
     "branches": "block of parallel branches",
     "dense": "dense layer",
     "attention": "attention block",
@@ -53,6 +54,11 @@ class Pair(NamedTuple):
     right: int
     """Indices in `Side.blocks`; -1 where the layers are in no block."""
     rows: tuple[DiffRow, ...]
+
+
+def block_name(kind: str) -> str:
+    """A kind of block in words; kinds that are not listed name themselves."""
+    return BLOCKS.get(kind, f"{kind} block")
 
 
 def row_layer(row: DiffRow) -> Layer:
@@ -133,7 +139,7 @@ def _alike(diff: Diff, left: int, right: int) -> bool:
     ]  # fmt: skip
     if len(units) == 1:
         return bool(units[0].shortcuts)
-    return len(units) == 2 and BLOCKS[units[0].kind] == BLOCKS[units[1].kind]
+    return len(units) == 2 and block_name(units[0].kind) == block_name(units[1].kind)
 
 
 def _rows(diff: Diff, left: int, right: int) -> tuple[DiffRow, ...]:
@@ -168,7 +174,8 @@ def facts(diff: Diff, pair: Pair) -> list[Fact]:
     told += _gates(left, right)
     rest = _layers(pair, moved)
     # Whether a mobile block has a shortcut follows from its widths and its stride.
-    follows = "depthwise" in (left.kind, right.kind) and any("width" in f.what for f in rest)
+    mobile = {left.kind, right.kind} & {"depthwise", "inverted"}
+    follows = bool(mobile) and any("width" in f.what for f in rest)
     return [*(fact for fact in told if not (follows and fact.what == "shortcut")), *rest]
 
 

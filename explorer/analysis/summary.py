@@ -12,12 +12,12 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from explorer.analysis._facts import (
-    BLOCKS,
     HEAD,
     NAMED,
     SMALL,
     Fact,
     Pair,
+    block_name,
     facts,
     layer_name,
     one_sided,
@@ -183,7 +183,7 @@ def _units(side: Side, stage: str, known: set[int]) -> _Stock:
     places = [index for index, name in enumerate(side.block_stages) if name == stage]
     units = [side.blocks[index] for index in places]
     alone = [side.blocks[index] for index in places if index not in known]
-    kinds = Counter(BLOCKS[unit.kind] for unit in units if not _is_reduction(unit))
+    kinds = Counter(block_name(unit.kind) for unit in units if not _is_reduction(unit))
     return _Stock(
         number=kinds.total(),
         kind=kinds.most_common(1)[0][0] if kinds else "",
