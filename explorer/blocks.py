@@ -9,6 +9,12 @@ is the join's immediate dominator, the last op that everything in the block depe
     branches   paths with work of their own, joined by concatenation or sum
     gate       a product with a factor computed from the pooled fork (squeeze and excitation)
     attention  queries, keys and values of one tensor, joined by softmax(QK^T)V
+    inverted   an inverted residual block that has no shortcut, because it changes the shape: a
+               depthwise convolution between a widening and a narrowing 1x1 convolution, the
+               last without activation (Sandler et al. 2018, arXiv:1801.04381)
+    exchange   several sums that read the same maps of several resolutions, which is how
+               parallel streams tell each other what they found (Wang et al. 2019,
+               arXiv:1908.07919)
 """
 
 from __future__ import annotations
@@ -20,12 +26,15 @@ from typing import Literal, NamedTuple
 from explorer.dataflow import ROOT, Dataflow
 from explorer.trace.records import OpRecord, Trace
 
-Kind = Literal["residual", "dense", "branches", "gate", "attention"]
+Kind = Literal["residual", "dense", "branches", "gate", "attention", "inverted", "exchange"]
 Shortcut = Literal["", "identity", "pad", "pool", "projection"]
+Form = Literal["", "basic", "bottleneck", "inverted", "MLP", "attention"]
 
 _POOLS = frozenset(("pooling", "reduction"))
 _PASSIVE = frozenset(("reshape", "dropout", "indexing", "bookkeeping", "constant"))
 """Kinds that move or rename values but compute none."""
+_LIGHT = frozenset(("normalization", "activation", "multiply", "dropout", "elementwise"))
+"""Kinds between two convolutions of one block."""
 _PADS = frozenset(("padding", "indexing", "concat"))
 _SLICES = frozenset(("slice", "select", "narrow"))
 _SIGNATURE_ATTRIBUTES = (
@@ -47,9 +56,13 @@ class Block(NamedTuple):
     branches: tuple[tuple[int, ...], ...]
     """The paths from fork to join, each with its ops in execution order, fork and join
     excluded; an empty one passes the fork on as it is. Residual: the heavy paths, then the
-    shortcut. Dense: the layers, first to last. Gate: the gated path, then the gate's."""
+    shortcut. Dense: the layers, first to last. Gate: the gated path, then the gate's.
+    Exchange: from each stream to each sum, which start at the streams and not at the fork."""
     shortcut: Shortcut
     """What a residual block's last branch does; "" for the other kinds."""
+    form: Form
+    """How a residual block's heavy path is built, by the widths of its layers: narrower in the
+    middle, wider, or neither; an MLP is the wider one of linear layers. "" for other kinds."""
     merges: tuple[int, ...]
     """The ops that join: one, or a chain of sums, or each concatenation of a dense block."""
     after: tuple[int, ...]
@@ -90,8 +103,10 @@ def find_blocks(trace: Trace) -> tuple[Block, ...]:
     finder.dense()
     finder.attention()
     finder.gates()
+    finder.exchanges()
     finder.sums()
     finder.concatenations()
+    finder.inverted()
     return finder.finish()
 
 
@@ -163,8 +178,8 @@ class _Finder:
             if len(self.flow.preds[op.index]) < 2 or fork == ROOT:
                 continue
             ends, merges = self._operands(op.index, fork)
-            absorbed.update(merges)
-            self._sum(fork, op.index, ends, merges)
+            if self._sum(fork, op.index, ends, merges):
+                absorbed.update(merges)
 
     def _operands(self, join: int, fork: int) -> tuple[list[int], list[int]]:
         """The terms of `(a + b) + c` as one sum, and the additions that form it."""
@@ -186,10 +201,11 @@ class _Finder:
                 ends.append(source)
         return ends, merges
 
-    def _sum(self, fork: int, join: int, ends: list[int], merges: list[int]) -> None:
+    def _sum(self, fork: int, join: int, ends: list[int], merges: list[int]) -> bool:
+        """Add the block that a sum ends, if it ends one."""
         paths = [self.flow.between(fork, end) for end in ends]
         if not _disjoint(paths):
-            return
+            return False
         weights = [self._weighted(path) for path in paths]
         light = min(range(len(paths)), key=lambda i: (weights[i], len(paths[i])))
         others = [i for i in range(len(paths)) if i != light]
@@ -200,10 +216,11 @@ class _Finder:
         elif weights[light] == 1 and heaviest > 1:
             shortcut = "projection"
         elif heaviest == 0:
-            return
+            return False
         if shortcut:
             paths = [paths[i] for i in others] + [paths[light]]
         self._add("residual" if shortcut else "branches", fork, join, paths, merges, shortcut)
+        return True
 
     def _light_shortcut(self, path: set[int]) -> Shortcut:
         kinds = {self.ops[index].kind for index in path}
@@ -214,6 +231,136 @@ class _Finder:
         # What is left moves or scales values; a slice of the map is option A without its pad.
         sliced = any(self.ops[index].name in _SLICES for index in path)
         return "pad" if sliced else "identity"
+
+    def exchanges(self) -> None:
+        """Sums that read the same streams, of different resolutions."""
+        groups: dict[frozenset[int], list[tuple[int, list[int], list[int]]]] = {}
+        inner: set[int] = set()
+        for op in reversed(self.ops):
+            if op.kind != "add" or op.index in inner or len(self.flow.preds[op.index]) < 2:
+                continue
+            ends, merges = self._terms(op.index)
+            inner.update(merges)
+            streams = frozenset(map(self._stream, ends))
+            groups.setdefault(streams, []).append((op.index, ends, merges))
+        for streams, sums in groups.items():
+            sizes = {self.ops[stream].outputs[0].shape[2:] for stream in streams}
+            if len(sums) > 1 and len(sizes) > 1:
+                self._exchange(sorted(sums))
+
+    def _terms(self, join: int) -> tuple[list[int], list[int]]:
+        """What a sum adds up in the end, and the additions that form it."""
+        ends: list[int] = []
+        merges = [join]
+        for source in self.flow.preds[join]:
+            alone = len(self.flow.succs[source]) == 1 and len(self.flow.preds[source]) > 1
+            if self.ops[source].kind == "add" and alone:
+                inner_ends, inner_merges = self._terms(source)
+                ends += inner_ends
+                merges += inner_merges
+            else:
+                ends.append(source)
+        return ends, merges
+
+    def _stream(self, end: int) -> int:
+        """The op that others read, too, from which a chain leads to `end`."""
+        while len(self.flow.succs[end]) == 1 and len(self.flow.preds[end]) == 1:
+            end = self.flow.preds[end][0]
+        return end
+
+    def _exchange(self, sums: list[tuple[int, list[int], list[int]]]) -> None:
+        flow = self.flow
+        paths: list[set[int]] = []
+        merges: list[int] = []
+        after: list[int] = []
+        for join, ends, additions in sums:
+            for end in ends:
+                stream = self._stream(end)
+                paths.append(flow.between(stream, end) if end != stream else set())
+            merges += additions
+            after += self._after(join)
+        fork = flow.idom[sums[0][0]]
+        for join, _, _ in sums:
+            while not flow.dominates(fork, join):
+                fork = flow.idom[fork]
+        if fork == ROOT:
+            return
+        self.taken.update(merges)
+        self._add("exchange", fork, sums[-1][0], paths, merges, after=tuple(sorted(after)))
+
+    # --- inverted residual blocks without a shortcut -------------------------------------------
+
+    def inverted(self) -> None:
+        """Widen, depthwise, narrow without activation: found where no sum closes the block."""
+        inside = {
+            index
+            for block in self.blocks
+            if block.kind in ("residual", "branches", "dense")
+            for branch in block.branches
+            for index in branch
+        }
+        for op in self.ops:
+            if self._is_depthwise(op) and op.index not in inside:
+                self._inverted(op.index)
+
+    def _inverted(self, depthwise: int) -> None:
+        flow = self.flow
+        narrow = self._narrowing(depthwise)
+        if narrow is None:
+            return
+        first, width = depthwise, self.ops[depthwise].outputs[0].shape[1]
+        widening = self._pointwise_before(depthwise)
+        if widening is not None:
+            first = widening
+        fork = flow.idom[first]
+        if fork == ROOT or self.ops[narrow].outputs[0].shape[1] >= width:
+            return
+        join = narrow
+        (following,) = flow.succs[join] if len(flow.succs[join]) == 1 else (-1,)
+        if following >= 0 and self.ops[following].kind == "normalization":
+            join = following
+        readers = [self.ops[index].kind for index in flow.succs[join]]
+        if readers != ["activation"]:
+            self._add("inverted", fork, join, [flow.between(fork, join) - {join}], [join])
+
+    def _narrowing(self, depthwise: int) -> int | None:
+        """The 1x1 convolution behind a depthwise one and what works element by element."""
+        for op in self.ops[depthwise + 1 :]:
+            if op.kind != "convolution" or not self.flow.dominates(depthwise, op.index):
+                continue
+            if op.outputs[0].shape[2:] != self.ops[depthwise].outputs[0].shape[2:]:
+                continue  # a gate's, on the pooled map
+            before = self.flow.idom[op.index]
+            while before != depthwise and self.ops[before].kind in _LIGHT:
+                before = self.flow.idom[before]
+            return op.index if before == depthwise and self._is_pointwise(op) else None
+        return None
+
+    def _pointwise_before(self, depthwise: int) -> int | None:
+        """The widening 1x1 convolution whose result a depthwise one reads."""
+        index = depthwise
+        while len(self.flow.preds[index]) == 1:
+            index = self.flow.preds[index][0]
+            op = self.ops[index]
+            if len(self.flow.succs[index]) > 1:
+                return None
+            if op.kind == "convolution":
+                wider = op.outputs[0].shape[1] > op.input_tensors[0].shape[1]
+                return index if wider and self._is_pointwise(op) else None
+            if op.kind not in _LIGHT:
+                return None
+        return None
+
+    @staticmethod
+    def _is_depthwise(op: OpRecord) -> bool:
+        if op.kind != "convolution" or "transpose" in op.name:
+            return False
+        channels = op.input_tensors[0].shape[1]
+        return channels > 1 and op.attrs.get("groups", 1) == channels
+
+    @staticmethod
+    def _is_pointwise(op: OpRecord) -> bool:
+        return set(op.input_tensors[1].shape[2:]) == {1} and op.attrs.get("groups", 1) == 1
 
     # --- concatenations --------------------------------------------------------------------
 
@@ -353,17 +500,39 @@ class _Finder:
         paths: list[set[int]],
         merges: list[int],
         shortcut: Shortcut = "",
+        after: tuple[int, ...] | None = None,
     ) -> None:
         branches = tuple(tuple(sorted(path)) for path in paths)
         merged = tuple(sorted(merges))
         self.taken.add(join)
         inside = {*merged, *(index for branch in branches for index in branch)}
         path = self._common_path(inside)
-        signature = self._signature(kind, shortcut, branches, merged)
-        after = self._after(join)
+        form = self._form(fork, branches[0]) if kind == "residual" else ""
+        if after is None:
+            after = self._after(join)
+        signature = self._signature(kind, shortcut, branches, (*merged, *after))
         self.blocks.append(
-            Block(kind, fork, join, path, branches, shortcut, merged, after, -1, signature)
+            Block(kind, fork, join, path, branches, shortcut, form, merged, after, -1, signature)
         )
+
+    def _form(self, fork: int, heavy: tuple[int, ...]) -> Form:
+        """Compare the widths of the layers that everything on the heavy path passes."""
+        index, line = heavy[-1], []
+        while index != fork:
+            line.append(self.ops[index])
+            index = self.flow.idom[index]
+        if any(block.kind == "attention" and block.join in heavy for block in self.blocks):
+            return "attention"
+        layers = [op for op in reversed(line) if op.macs and op.kind in ("convolution", "linear")]
+        if len(layers) < 2:
+            return ""
+        widths = [op.outputs[0].shape[1 if op.kind == "convolution" else -1] for op in layers]
+        middle, last = max(widths[:-1]), widths[-1]
+        if middle > last:
+            return "inverted" if any(op.kind == "convolution" for op in layers) else "MLP"
+        kernels = [op.input_tensors[1].shape[2:] for op in layers]
+        squeezes = len(layers) == 3 and set(kernels[0]) == {1} == set(kernels[-1])
+        return "bottleneck" if middle < last or squeezes else "basic"
 
     def _weighted(self, path: Iterable[int]) -> int:
         return sum(self.ops[index].macs > 0 for index in path)
@@ -403,14 +572,14 @@ class _Finder:
         kind: str,
         shortcut: str,
         branches: tuple[tuple[int, ...], ...],
-        merges: tuple[int, ...],
+        ends: tuple[int, ...],
     ) -> str:
         described = repr(
             (
                 kind,
                 shortcut,
                 [[self._describe(self.ops[index]) for index in branch] for branch in branches],
-                [self._describe(self.ops[index]) for index in merges],
+                [self._describe(self.ops[index]) for index in ends],
             )
         )
         return hashlib.blake2b(described.encode(), digest_size=8).hexdigest()

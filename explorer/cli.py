@@ -3,7 +3,8 @@
     python -m explorer list --family ResNet
     python -m explorer show resnet50
     python -m explorer trace resnet50 --input 3x256x128 --format csv
-    python -m explorer diagram resnet50 --open layer1.0 -o resnet50.svg
+    python -m explorer sweep --family ResNet --sizes 64:512:32,256x128 -o resnets.parquet
+    python -m explorer diagram resnet50 --view blocks -o resnet50.svg
 
 It asks the same functions as the app and prints the same numbers. What the user can cause is one
 sentence on stderr and exit code 2.
@@ -13,26 +14,35 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import json
 import os
 import re
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from explorer.analysis.layers import layers_frame, to_csv, to_json, to_markdown
+from explorer.analysis.layers import layers, layers_frame, to_csv, to_json, to_markdown
 from explorer.analysis.totals import Convention, totals
 from explorer.analysis.units import count, memory, percent, shape_text
-from explorer.diagram.graph import default_depth, graph_scene, openable, opened_to
-from explorer.diagram.graph_svg import graph_svg
-from explorer.errors import ExplorerError, OptionError, TraceError
+from explorer.diagram.export import FORMATS, scene_file, scene_html
+from explorer.diagram.graph import openable, opened_to
+from explorer.diagram.heat import DEFAULT_DEVICE, HEATS, scene_heat
+from explorer.diagram.interactive import scene_data
+from explorer.diagram.views import VIEWS, depths, view_scene
+from explorer.errors import ExplorerError, OptionError, SweepError, TraceError
+from explorer.models._registry import check_options
+from explorer.sweep import Point, Progress, Row, grid, run
+from explorer.sweep.ranges import option_values, sizes, whole_numbers
 from explorer.trace import trace_model
 from explorer.zoo import SOURCES, get_spec, list_models
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from explorer.diagram.heat import Heat
+    from explorer.diagram.scene import Scene
     from explorer.models import ModelSpec, Option
     from explorer.models._registry import OptionValue
     from explorer.trace.records import Trace
@@ -116,6 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     costs.add_argument("--pooling", action="store_true", help="include pooling")
     trace.set_defaults(run=_trace)
     _add_diagram(commands)
+    _add_sweep(commands)
     return parser
 
 
@@ -139,29 +150,89 @@ def _add_model_arguments(command: argparse.ArgumentParser) -> None:
 def _add_diagram(commands: Any) -> None:
     diagram = commands.add_parser(
         "diagram",
-        help="draw a model as SVG",
-        description="Draw a model as one SVG file: its operations as a graph, opened to a depth.",
+        help="draw a model",
+        description=(
+            "Draw a model: its stages, its blocks, every operation, or its tensors. The ending of "
+            "the file says what it is: svg, png, pdf, dot (Graphviz), tex (TikZ), or html, which "
+            "is interactive and works offline."
+        ),
     )
     _add_model_arguments(diagram)
+    diagram.add_argument("--view", choices=VIEWS, default="blocks", help="default blocks")
     diagram.add_argument(
         "--depth",
         type=_natural,
         metavar="D",
-        help="open modules above this depth; as many as fit a few screens if left",
+        help="blocks: 1 closed, 2 open, 3 with every repeat; ops: open modules above this depth; "
+        "volume: 1 stages, 2 layers; as much as can be surveyed if left",
     )
     diagram.add_argument(
         "--open",
         action="append",
         default=[],
         metavar="PATH",
-        help="open this module too, such as layer1.0; may be repeated",
+        help="ops: open this module too, such as layer1.0; may be repeated",
     )
-    diagram.add_argument("--direction", choices=("down", "right"), default="down")
+    diagram.add_argument("--direction", choices=("down", "right"), help="the picture's own if left")
+    diagram.add_argument(
+        "--heat", choices=HEATS, help="colour boxes by a quantity instead of by kind"
+    )
+    diagram.add_argument(
+        "--device",
+        default=DEFAULT_DEVICE,
+        help=f"that --heat latency predicts for (default {DEFAULT_DEVICE})",
+    )
+    diagram.add_argument(
+        "--format", choices=tuple(FORMATS), help="of the file; its ending if left, svg for stdout"
+    )
     diagram.add_argument("--theme", choices=("light", "dark"), default="light")
     diagram.add_argument(
         "--output", "-o", type=Path, metavar="FILE", help="file to write; stdout if left"
     )
     diagram.set_defaults(run=_diagram)
+
+
+def _add_sweep(commands: Any) -> None:
+    sweep = commands.add_parser(
+        "sweep",
+        help="count many models at many sizes",
+        description="Count every chosen model at every size, batch and option value, on several "
+        "processes. A range such as 64:512:32 includes its end.",
+    )
+    sweep.add_argument("--models", metavar="NAMES", help="such as resnet18,timm:convnextv2_tiny")
+    sweep.add_argument("--family", help="all models of a family, such as ResNet")
+    sweep.add_argument(
+        "--source", choices=(*SOURCES, "all"), help="all models of a source, or its --family"
+    )
+    sweep.add_argument(
+        "--sizes",
+        metavar="SIZES",
+        help="squares, ranges of them, and HxW, such as 64:512:32,256x128; native if left",
+    )
+    sweep.add_argument("--batch", default="1", metavar="N,N", help="images per pass (default 1)")
+    sweep.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUES",
+        help="values of an option of the models, such as width=64:256:64; may be repeated",
+    )
+    sweep.add_argument("--mode", choices=("eval", "train"), default="eval")
+    sweep.add_argument(
+        "--workers", type=_natural, metavar="N", help="processes; one for each core if left"
+    )
+    sweep.add_argument(
+        "--scheduler", metavar="ADDRESS", help="a Dask scheduler, such as tcp://localhost:8786"
+    )
+    sweep.add_argument(
+        "--output",
+        "-o",
+        type=Path,
+        metavar="FILE",
+        help="file to keep the rows in (.jsonl, .csv or .parquet); what an earlier run has "
+        "finished is not computed again; a table on stdout if left",
+    )
+    sweep.set_defaults(run=_sweep)
 
 
 def _shape(text: str) -> tuple[int, ...]:
@@ -261,28 +332,214 @@ def _traced(arguments: argparse.Namespace) -> Trace:
 
 
 def _diagram(arguments: argparse.Namespace) -> None:
-    """Draw a model's operations."""
+    """Draw a model in one of its pictures."""
+    form = _diagram_format(arguments)
     trace = _traced(arguments)
+    first, _ = depths(trace, arguments.view)
+    depth = first if arguments.depth is None else arguments.depth
+    toggled = _opened(trace, arguments, depth)
+    right = None if arguments.direction is None else arguments.direction == "right"
+    scene = view_scene(trace, arguments.view, depth, toggled, horizontal=right)
+    dark = arguments.theme == "dark"
+    if form == "html":
+        rows = {row.key: row for row in layers(trace)}
+        heats = {theme: _heat(scene, trace, arguments, theme) for theme in ("light", "dark")}
+        colors = {theme: each for theme, each in heats.items() if each} or None
+        drawn = scene_html([(scene.title, scene_data(scene, trace, rows), colors)], dark=dark)
+    else:
+        shade = _heat(scene, trace, arguments, arguments.theme)
+        drawn = scene_file(scene, form, dark=dark, heat=shade)
+    if arguments.output is None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(drawn)
+        return
+    try:
+        arguments.output.write_bytes(drawn)
+    except OSError as error:
+        raise OptionError(
+            f"{arguments.output} cannot be written: {error.strerror}.", "output"
+        ) from error
+
+
+def _heat(scene: Scene, trace: Trace, arguments: argparse.Namespace, theme: str) -> Heat | None:
+    if arguments.heat is None:
+        return None
+    return scene_heat(scene, trace, arguments.heat, theme, device=arguments.device)
+
+
+def _diagram_format(arguments: argparse.Namespace) -> str:
+    """The format that is asked for, or that the file's ending names."""
+    form: str | None = arguments.format
+    if form is None and arguments.output is not None:
+        form = arguments.output.suffix.lstrip(".").lower()
+        if form not in FORMATS:
+            raise OptionError(
+                f"{arguments.output} has no ending that says what it should be: "
+                f"{', '.join(FORMATS)}; or say it with --format.",
+                "output",
+            )
+    return form or "svg"
+
+
+def _opened(trace: Trace, arguments: argparse.Namespace, depth: int) -> set[str]:
+    """The modules to open beyond the depth: those named, and those around them."""
+    if not arguments.open:
+        return set()
+    if arguments.view != "ops":
+        raise OptionError(
+            f"--open opens modules in --view ops; in --view {arguments.view} the depth does.",
+            "open",
+        )
     known = openable(trace)
     for path in arguments.open:
         if path not in known:
             nearest = difflib.get_close_matches(path, known, n=1, cutoff=0.4)
             hint = f"did you mean {nearest[0]}?" if nearest else "it has none that opens."
             raise OptionError(f"{trace.model} has no module {path!r} to open: {hint}", "open")
-    depth = default_depth(trace) if arguments.depth is None else arguments.depth
     outer = {path[:end] for path in arguments.open for end in range(len(path)) if path[end] == "."}
-    opened = {*opened_to(trace, depth), *arguments.open, *outer}
-    scene = graph_scene(trace, opened, horizontal=arguments.direction == "right")
-    drawn = graph_svg(scene, dark=arguments.theme == "dark")
-    if arguments.output is None:
-        print(drawn)
-        return
+    return {*arguments.open, *outer} - set(opened_to(trace, depth))
+
+
+def _sweep(arguments: argparse.Namespace) -> None:
+    """Count a grid of points."""
+    points = _points(arguments)
+    reached = Progress(0, len(points), 0, 0, 0)
+    show = _progress_line()
+
+    def progress(now: Progress) -> None:
+        nonlocal reached
+        reached = now
+        show(now)
+
+    out = arguments.output
     try:
-        arguments.output.write_text(drawn, encoding="utf-8")
-    except OSError as error:
-        raise OptionError(
-            f"{arguments.output} cannot be written: {error.strerror}.", "output"
-        ) from error
+        computed = run(points, out, arguments.workers, arguments.scheduler, progress)
+        rows = {row.key: row for row in computed}
+    except (KeyboardInterrupt, SweepError):
+        if sys.stderr.isatty():
+            print(file=sys.stderr)  # the line of progress stays
+        if reached.done:
+            kept = f"are kept; the same command goes on to {out}" if out else "are lost without -o"
+            print(f"{reached.done} of {reached.total} points {kept}.", file=sys.stderr)
+        raise
+    in_order = [rows[point.key] for point in points]
+    if out is None:
+        print(_sweep_table(in_order))
+    print(_sweep_summary(reached, in_order, out), file=sys.stderr)
+    if given_up := sum(row.given_up for row in in_order):
+        raise SweepError(
+            f"{given_up} of the points could not be computed, because the worker died each time: "
+            "see their rows."
+        )
+
+
+def _points(arguments: argparse.Namespace) -> list[Point]:
+    """The grid that the arguments say; options are read as each model's own."""
+    specs = [get_spec(name) for name in _chosen(arguments)]
+    wanted: dict[str, list[str]] = {}
+    for text in arguments.option:
+        name, equals, values = text.partition("=")
+        if not equals:
+            raise OptionError(f"--option takes NAME=VALUES, not {text!r}.", name)
+        wanted.setdefault(name, []).append(values)
+    for name in wanted:
+        if not any(name in spec.options for spec in specs):
+            check_options(specs[0], {name: None})
+    chosen = sizes(arguments.sizes, "--sizes") if arguments.sizes else [None]
+    batches = whole_numbers(arguments.batch, "--batch")
+    points = []
+    for spec in specs:
+        options = {
+            name: [value for text in texts for value in option_values(spec, name, text)]
+            for name, texts in wanted.items()
+        }
+        points += grid([spec.name], chosen, batches, options, mode=arguments.mode)
+    return list(dict.fromkeys(points))
+
+
+def _chosen(arguments: argparse.Namespace) -> list[str]:
+    """Names of the models to sweep over."""
+    named, family, source = arguments.models, arguments.family, arguments.source
+    if bool(named) == bool(family or source):
+        raise OptionError("Choose the models by --models, or by --family and --source.", "models")
+    if named:
+        return [name.strip() for name in named.split(",")]
+    names = list_models(family, source)
+    if not names:
+        raise OptionError(_no_such_family(family, source), "family")
+    return names
+
+
+def _progress_line() -> Callable[[Progress], None]:
+    """One line that is written over on a terminal, and at most eleven in a file."""
+    terminal, last = sys.stderr.isatty(), -1
+
+    def show(now: Progress) -> None:
+        nonlocal last
+        text = f"{now.done} of {now.total} points"
+        if now.retries:
+            text += f", {now.retries} tried again after a worker died"
+        tenth = 10 * now.done // now.total if now.total else 10
+        if terminal:
+            print(f"\r{text}", end="\n" if tenth == 10 else "", file=sys.stderr, flush=True)
+        elif tenth != last:
+            print(text, file=sys.stderr, flush=True)
+        last = tenth
+
+    return show
+
+
+def _sweep_table(rows: list[Row]) -> str:
+    """The counts, and then a sentence for each point that has none."""
+    legal = [row for row in rows if not row.error]
+    columns = {
+        "Model": [row.model for row in legal],
+        "Input": [row.input for row in legal],
+        "Batch": [count(row.batch) for row in legal],
+        "Options": [_options_text(row) for row in legal],
+        "Parameters": [count(row.params or 0) for row in legal],
+        "MACs": [("≥ " if row.lower_bound else "") + count(row.macs or 0) for row in legal],
+        "Activations": [memory(row.activation_bytes or 0) for row in legal],
+        "Peak": [memory(row.peak_activation_bytes or 0) for row in legal],
+        "Depth": [count(row.depth or 0) for row in legal],
+        "Output": [row.output for row in legal],
+    }
+    if not any(columns["Options"]):
+        del columns["Options"]
+    lines = list(zip(*columns.values(), strict=True))
+    table = [_text_table(list(columns), lines)] if legal else []
+    problems = _problems(rows)
+    return "\n\n".join([*table, *(["\n".join(problems)] if problems else [])])
+
+
+def _problems(rows: list[Row]) -> list[str]:
+    """Each sentence once: a model without an option says so of every value."""
+    return list(dict.fromkeys(row.error for row in rows if row.error))
+
+
+def _options_text(row: Row) -> str:
+    options = json.loads(row.options)
+    return " ".join(f"{name}={_value_text(value)}" for name, value in options.items())
+
+
+def _value_text(value: object) -> str:
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _sweep_summary(reached: Progress, rows: list[Row], out: Path | None) -> str:
+    """Say how many points have what; into a file, also why some have nothing."""
+    text = f"{reached.total} points: {reached.total - reached.illegal} with counts"
+    if reached.illegal:
+        text += f", {reached.illegal} without"
+    if reached.resumed:
+        text += f"; {reached.resumed} are from an earlier run"
+    if out is None:
+        return f"{text}."
+    problems = _problems(rows)
+    more = [f"and {len(problems) - 3} more"] if len(problems) > 3 else []
+    return "\n".join([f"{text}. Written to {out}.", *(f"- {said}" for said in problems[:3]), *more])
 
 
 def _trace(arguments: argparse.Namespace) -> None:

@@ -5,7 +5,8 @@ ExplorerError
 ├── OptionError            an option outside its legal range
 ├── TraceError             a forward pass that cannot be followed
 │   └── InputSizeError     the input shape does not fit the model
-└── MeasurementError       a latency that cannot be measured here
+├── MeasurementError       a latency that cannot be measured here
+└── SweepError             a sweep that cannot be started or carried on
 
 Anything else that is raised is a bug.
 """
@@ -117,3 +118,10 @@ class InputSizeError(TraceError):
 
 class MeasurementError(ExplorerError):
     """A latency measurement that is impossible here (no such device, not enough memory)."""
+
+
+class SweepError(ExplorerError):
+    """A sweep that cannot go on: no such cluster, a file that is not its own, no worker starts.
+
+    A point that cannot be computed is no such error: it is a row that says why.
+    """

@@ -6,16 +6,22 @@ import csv
 import io
 import json
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
 import pytest
 
 from explorer import cli, get_spec, list_models, trace_model
 from explorer.analysis import Convention, layers_frame, totals
 from explorer.analysis.layers import to_csv, to_json, to_markdown
+from explorer.diagram.export import scene_file
+from explorer.diagram.views import view_scene
+from explorer.sweep import Point, compute, pool
+from explorer.sweep.points import give_up
 
 ROOT = Path(__file__).parents[1]
 
@@ -160,6 +166,19 @@ def test_train_mode_reaches_the_trace(run) -> None:
         ("trace", r"required: model"),
         ("list --family ResNot", r"no family called 'ResNot': did you mean ResNet\?"),
         ("list --family zzz", r"no family called 'zzz': there are LeNet, AlexNet"),
+        ("sweep", r"Choose the models by --models, or by --family and --source"),
+        ("sweep --models resnet18 --family VGG", r"Choose the models by --models, or by"),
+        ("sweep --models resnet18,resnot", r"no model called 'resnot'"),
+        ("sweep --family ResNot", r"no family called 'ResNot': did you mean ResNet\?"),
+        ("sweep --models resnet18 --sizes big", r"--sizes 'big' should be like"),
+        ("sweep --models resnet18 --sizes 64:32", r"64:32:1 should go up"),
+        ("sweep --models resnet18 --batch 0", r"--batch '0' should be whole numbers from 1"),
+        ("sweep --models resnet18 --option width", r"takes NAME=VALUES, not 'width'"),
+        ("sweep --models resnet18 --option width=1:3", r"has no option 'width'; it has"),
+        ("sweep --models resnet18 --workers two", r"'two' is not a whole number"),
+        ("sweep --models resnet18 --workers 999", r"workers=999 should be a whole number"),
+        ("sweep --models resnet18 --scheduler here", r"'here' is no address of a Dask scheduler"),
+        ("sweep --models resnet18 -o rows.xls", r"rows.xls should end in .jsonl, .csv or .parquet"),
         ("draw", r"invalid choice: 'draw'"),
         ("", r"required: command"),
     ],
@@ -230,7 +249,8 @@ def test_diagram_writes_an_svg_with_the_modules_open_that_are_asked_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "resnet18.svg"
-    asked = ["diagram", "resnet18", "--depth", "1", "--open", "layer1.0", "-o", str(file)]
+    asked = ["diagram", "resnet18", "--view", "ops", "--depth", "1", "--open", "layer1.0"]
+    asked += ["-o", str(file)]
     assert cli.main(asked) == 0
     drawn = file.read_text(encoding="utf-8")
     assert drawn.startswith("<svg")
@@ -243,13 +263,141 @@ def test_diagram_writes_an_svg_with_the_modules_open_that_are_asked_for(
 def test_diagram_of_an_unknown_module_or_into_no_folder_is_a_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["diagram", "resnet18", "--open", "layer1.00"]) == 2
+    assert cli.main(["diagram", "resnet18", "--view", "ops", "--open", "layer1.00"]) == 2
     assert "did you mean layer1.0?" in capsys.readouterr().err
+    assert cli.main(["diagram", "resnet18", "--open", "layer1.0"]) == 2
+    assert "--open opens modules in --view ops" in capsys.readouterr().err
+    assert cli.main(["diagram", "resnet18", "-o", str(tmp_path / "x.gif")]) == 2
+    assert "svg, png, pdf, dot, tex, html" in capsys.readouterr().err
     assert cli.main(["diagram", "lenet5", "-o", str(tmp_path / "none" / "x.svg")]) == 2
     assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("view", ["stages", "blocks", "ops", "volume"])
+def test_diagram_draws_every_view_in_every_format(view: str, tmp_path: Path) -> None:
+    starts = {
+        "svg": b"<svg", "png": b"\x89PNG", "pdf": b"%PDF", "dot": b"// lenet5", "tex": b"% lenet5",
+        "html": b"<!DOCTYPE html>",
+    }  # fmt: skip
+    for form, start in starts.items():
+        file = tmp_path / f"lenet5.{form}"
+        assert (
+            cli.main(["diagram", "lenet5", "--view", view, "--heat", "cost", "-o", str(file)]) == 0
+        )
+        assert file.read_bytes().startswith(start)
+
+
+def test_the_command_draws_the_picture_of_the_library(tmp_path: Path) -> None:
+    file = tmp_path / "densenet121.svg"
+    assert cli.main(["diagram", "densenet121", "--view", "blocks", "-o", str(file)]) == 0
+    trace = trace_model("densenet121", (1, 3, 224, 224))
+    assert file.read_bytes() == scene_file(view_scene(trace, "blocks", 2), "svg")
 
 
 def test_an_input_without_its_channels_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["trace", "resnet50", "--input", "256x128"]) == 2
     err = capsys.readouterr().err
     assert err == ("--input 256x128 should have 3 sizes, channels first, as 3x224x224 has.\n")
+
+
+SWEPT = """\
+Model    Input    Batch  Parameters         MACs  Activations  Peak      Depth  Output
+lenet5   1x32x32      1      61,706      416,520  57.0 KiB     40.8 KiB      5  1x10
+lenet5   1x32x32      2      61,706      833,040  114 KiB      81.5 KiB      5  2x10
+alexnet  3x64x80      1  61,100,840  110,254,016  258 KiB      147 KiB       8  1x1000
+alexnet  3x64x80      2  61,100,840  220,508,032  516 KiB      294 KiB       8  2x1000
+
+"""
+
+
+def test_sweep_prints_the_counts_and_then_what_has_none(run) -> None:
+    code, out, err = run("sweep --models lenet5,alexnet --sizes 32,64x80 --batch 1,2 --workers 1")
+    assert code == 0
+    problems = [
+        compute(Point(name, shape, batch)).error
+        for name, shape in (("lenet5", (1, 64, 80)), ("alexnet", (3, 32, 32)))
+        for batch in (1, 2)
+    ]
+    assert out == SWEPT + "".join(f"{sentence}\n" for sentence in problems)
+    assert err.endswith("8 points: 4 with counts, 4 without.\n")
+
+
+def test_sweep_into_a_file_goes_on_from_what_is_there(run, tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    line = f"sweep --models alexnet --sizes 32,64x96 --workers 0 -o {file}"
+    code, out, err = run(line)
+    assert (code, out) == (0, "")
+    assert f"2 points: 1 with counts, 1 without. Written to {file}.\n- alexnet at 3x32x32" in err
+    first = file.read_text()
+    rows = list(csv.DictReader(io.StringIO(first)))
+    assert [(row["input"], row["layer"]) for row in rows] == [
+        ("3x32x32", "features.12"),
+        ("3x64x96", ""),
+    ]
+    assert int(rows[1]["macs"]) == trace_model("alexnet", (1, 3, 64, 96)).macs
+
+    err = run(line).err
+    assert "2 points: 1 with counts, 1 without; 2 are from an earlier run." in err
+    assert file.read_text() == first
+
+
+def test_sweep_reads_options_as_each_model_s_own(run) -> None:
+    out = run(
+        "sweep --models lenet5,resnet50 --workers 0 --option se=true,false --option depths=1,1,1,1"
+    ).out
+    assert out.count("lenet5 has no option 'se'") == 1
+    with_se = trace_model(
+        "resnet50", (1, 3, 224, 224), options={"se": True, "depths": (1, 1, 1, 1)}
+    )
+    assert re.search(
+        rf"^resnet50 .* depths=1,1,1,1 se=true +{with_se.params:,} ", out, re.MULTILINE
+    )
+
+
+def test_sweep_says_which_points_nobody_could_compute(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        pool.Worker, "compute", lambda self, point: give_up(point, "the worker died.")
+    )
+    code, out, err = run("sweep --models lenet5 --workers 1")
+    assert (code, out) == (2, "Not computed: the worker died.\n")
+    assert "1 of the points could not be computed, because the worker died each time" in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
+def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    file, journal = tmp_path / "rows.parquet", tmp_path / "rows.parquet.jsonl"
+    command = [
+        *(sys.executable, "-m", "explorer", "sweep", "--models", "densenet201,lenet5"),
+        *("--sizes", "32:412:20", "--workers", "1", "-o", str(file)),
+    ]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        assert process.stderr.readline() == "0 of 40 points\n"
+        assert process.stderr.readline() == "4 of 40 points\n"
+        process.send_signal(signal.SIGINT)
+        *_, said = process.stderr.readlines()
+    assert process.returncode == cli.INTERRUPTED
+    kept = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert said == f"{len(kept)} of 40 points are kept; the same command goes on to {file}.\n"
+    assert 4 <= len(kept) < 40
+    assert not file.exists()
+
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert f"; {len(kept)} are from an earlier run. Written to {file}." in again.stderr
+    rows = {(row["model"], row["input"]): row for row in read_parquet(file)}
+    assert len(rows) == 40
+    # The same seconds: it is the same row, not one computed again.
+    assert all(rows[row["model"], row["input"]]["seconds"] == row["seconds"] for row in kept)
+    assert not journal.exists()
+
+
+def read_parquet(file: Path) -> list[dict[str, object]]:
+    return pd.read_parquet(file).to_dict("records")
+
+
+def test_on_a_terminal_the_progress_is_one_line(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    err = run("sweep --models lenet5 --sizes 32:34 --workers 0").err
+    assert err == (
+        "\r0 of 3 points\r1 of 3 points\r2 of 3 points\r3 of 3 points\n3 points: 3 with counts.\n"
+    )

@@ -1,4 +1,4 @@
-"""What traces say: totals, layers, stages, formulas and differences, each a pure function."""
+"""What traces say: totals, layers, stages, memory, formulas, differences; pure functions."""
 
 from explorer.analysis.compare import Comparison, Diff, compare, diff
 from explorer.analysis.layers import (
@@ -10,6 +10,15 @@ from explorer.analysis.layers import (
     to_json,
     to_markdown,
 )
+from explorer.analysis.memory import (
+    InferenceMemory,
+    LargestBatch,
+    TrainingMemory,
+    inference_memory,
+    largest_batch,
+    precisions,
+    training_memory,
+)
 from explorer.analysis.receipts import Receipt, ReceiptLine, receipt
 from explorer.analysis.stages import Stage, stages
 from explorer.analysis.summary import summary
@@ -20,16 +29,22 @@ __all__ = [
     "Comparison",
     "Convention",
     "Diff",
+    "InferenceMemory",
+    "LargestBatch",
     "Layer",
     "Receipt",
     "ReceiptLine",
     "Stage",
     "Totals",
+    "TrainingMemory",
     "compare",
     "diff",
+    "inference_memory",
+    "largest_batch",
     "layers",
     "layers_frame",
     "locate",
+    "precisions",
     "receipt",
     "stages",
     "summary",
@@ -37,4 +52,5 @@ __all__ = [
     "to_json",
     "to_markdown",
     "totals",
+    "training_memory",
 ]

@@ -45,6 +45,9 @@ class Stage(NamedTuple):
     activation_bytes: int
     first_key: str
     last_key: str
+    first_op: int
+    last_op: int
+    """Its layers are in `Trace.ops[first_op:last_op]`."""
 
 
 @dataclass(slots=True)
@@ -96,6 +99,8 @@ def stages(trace: Trace, convention: Convention = DEFAULT) -> tuple[Stage, ...]:
             activation_bytes=sum(row.activation_bytes for row in run.rows),
             first_key=run.rows[0].key,
             last_key=run.rows[-1].key,
+            first_op=run.rows[0].first_op,
+            last_op=max(row.last_op for row in run.rows),
         )
         for name, run in zip(_names(trace, runs), runs, strict=True)
     )

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from explorer.analysis.layers import main_op
 from explorer.analysis.totals import DEFAULT, Convention
-from explorer.dataflow import Dataflow
-from explorer.diagram.labels import batch_of, edge_text, label, shape_of
+from explorer.diagram.facts import Facts, call_key, caption
+from explorer.diagram.labels import edge_text, label, shape_of
 from explorer.diagram.layout import Box, Placement, place
 from explorer.diagram.layout import Group as Border
-from explorer.diagram.scene import Edge, Group, Node, Scene
+from explorer.diagram.scene import Edge, Group, Node, NodeShape, Scene
 from explorer.diagram.svg import text_width
 from explorer.trace.records import CallRecord, Trace
 
@@ -85,26 +85,19 @@ class _Graph:
         self, trace: Trace, opened: Collection[str] | None, convention: Convention
     ) -> None:
         self.trace = trace
-        self.flow = Dataflow(trace)
+        self.facts = Facts(trace, convention)
+        self.flow, self.shown = self.facts.flow, self.facts.shown
         self.convention = convention
-        self.shown = [
-            self.flow.live[op.index] and op.kind not in ("bookkeeping", "constant")
-            for op in trace.ops
-        ]
-        before = [0]
-        for shown in self.shown:
-            before.append(before[-1] + shown)
-        self.visible = [before[call.last_op] - before[call.first_op] for call in trace.calls]
         self.opens = [
             count > 1 or (count > 0 and call.parent < 0)
-            for call, count in zip(trace.calls, self.visible, strict=True)
+            for call, count in zip(trace.calls, self.facts.visible, strict=True)
         ]
-        self.allocated = [0] * len(trace.ops)
-        for storage in trace.storages:
-            self.allocated[storage.born] += storage.nbytes
-        self.by_key = {_key(call): call for call in trace.calls if self.visible[call.index]}
+        self.by_key = {
+            call_key(call): call for call in trace.calls if self.facts.visible[call.index]
+        }
         self.open = [
-            self.opens[call.index] and (call.parent < 0 or opened is None or _key(call) in opened)
+            self.opens[call.index]
+            and (call.parent < 0 or opened is None or call_key(call) in opened)
             for call in trace.calls
         ]
         for call in trace.calls:  # what is in a closed module is not open
@@ -116,7 +109,7 @@ class _Graph:
     def items(self) -> tuple[dict[str, _Item], list[str]]:
         """The boxes in execution order, and for each op the box that it is in ("" for none)."""
         trace = self.trace
-        names = _op_keys(trace)
+        names = self.facts.op_keys
         found: dict[str, _Item] = {}
         box_of = [""] * len(trace.ops)
         for op in trace.ops:
@@ -140,35 +133,16 @@ class _Graph:
             box = calls[closed]
             parent = calls[box.parent] if box.parent >= 0 else None
             return _Item(
-                _key(box), _group(parent), box.first_op, box.last_op, box, self.opens[closed]
+                call_key(box), _group(parent), box.first_op, box.last_op, box, self.opens[closed]
             )
         parent = calls[call] if call >= 0 else None
         return _Item(name, _group(parent), index, index + 1, None, opens=False)
-
-    def links(self, box_of: Sequence[str]) -> dict[tuple[str, str], int]:
-        """(source, target) -> the op whose result goes along the line."""
-        behind: list[tuple[int, ...]] = []
-        """For each op the shown ops whose values it hands on."""
-        found: dict[tuple[str, str], int] = {}
-        for op in self.trace.ops:
-            sources: dict[int, None] = {}
-            for pred in self.flow.preds[op.index]:
-                sources.update(dict.fromkeys(behind[pred]))
-            if self.shown[op.index]:
-                for source in sources:
-                    ends = (box_of[source], box_of[op.index])
-                    if ends[0] != ends[1]:
-                        found.setdefault(ends, source)
-                behind.append((op.index,))
-            else:
-                behind.append(tuple(sources))
-        return found
 
     # --- the drawing ------------------------------------------------------------------------
 
     def scene(self, horizontal: bool) -> Scene:
         items, box_of = self.items()
-        links = self.links(box_of)
+        links = self.facts.links(box_of)
         sources: dict[str, list[str]] = defaultdict(list)
         for a, b in links:
             sources[b].append(a)
@@ -214,12 +188,11 @@ class _Graph:
         return _group(self.trace.calls[call.parent] if call.parent >= 0 else None)
 
     def _draft(self, item: _Item, sources: Sequence[str]) -> Node:
-        trace, batch = self.trace, batch_of(self.trace)
-        ops = trace.ops[item.first_op : item.last_op]
-        shown = [op for op in ops if self.shown[op.index]]
-        main = main_op(shown) or shown[-1]
+        trace = self.trace
+        shown = [i for i in range(item.first_op, item.last_op) if self.shown[i]]
+        main = main_op([trace.ops[i] for i in shown]) or trace.ops[shown[-1]]
         single = len(shown) == 1
-        shape = edge_text(shape_of(shown[-1]), batch)
+        shape = self.facts.shape(shown[-1])
         given = main.input_tensors[0].shape if main.input_tensors else ()
         call = item.call
         if call and not single:
@@ -233,35 +206,27 @@ class _Graph:
             title = "input" if main.kind == "input" else label(main)
         detail = shape
         joins = single and len(sources) > 1
-        form = "box"
+        form: NodeShape = "box"
         if joins and main.kind in _JOINS:
             form, title, detail, width, height = "round", _JOINS[main.kind], "", _ROUND, _ROUND
         elif joins and main.kind == "concat":
             form, title, detail, (width, height) = "pill", "concat", "", _PILL
         else:
-            if single and given == shape_of(shown[-1]):
+            if single and given == shape_of(trace.ops[shown[-1]]):
                 detail = ""
             width = max(text_width(title, TITLE_SIZE), text_width(detail, DETAIL_SIZE)) + 22
             width += 20 * item.opens
             height = _HIGH if detail else _LOW
-        return Node(
-            key=item.key,
+        node = self.facts.node(item.key, range(item.first_op, item.last_op), title)
+        return node._replace(
             kind=main.kind,
-            title=title,
             detail=detail,
-            x=0.0,
-            y=0.0,
             width=max(width, _ROUND),
             height=height,
             opens=item.opens,
             shape=form,
             selects=self._selects(item),
-            first_op=item.first_op,
-            last_op=item.last_op,
-            params=sum(op.params for op in ops),
-            cost=sum(map(self.convention.cost, ops)),
-            activation_bytes=sum(self.allocated[item.first_op : item.last_op]),
-            input_text=edge_text(given, batch) if given else "",
+            input_text=edge_text(given, self.facts.batch) if given else "",
             output_text=shape,
         )
 
@@ -271,7 +236,7 @@ class _Graph:
             return item.key
         call = self.trace.ops[item.first_op].call
         if call >= 0 and self.trace.calls[call].parent >= 0 and not self.trace.calls[call].children:
-            return _key(self.trace.calls[call])
+            return call_key(self.trace.calls[call])
         return item.key
 
     def _placed(
@@ -289,19 +254,17 @@ class _Graph:
         frames = []
         for key in groups:
             call = self.by_key[key]
-            frames.append(
-                Group(key, self._title(key), *placed.frames[key], call.first_op, call.last_op)
-            )
+            ops = range(call.first_op, call.last_op)
+            frames.append(Group(key, self._title(key), *placed.frames[key], ops))
         edges = []
-        batch = batch_of(self.trace)
         into: dict[str, list[int]] = defaultdict(list)
         for (_, b), source in lines.items():
             into[b].append(source)
         for (a, b), route in zip(lines, placed.routes, strict=True):
             bus = a.startswith(_BUS) or b.startswith(_BUS)
             role = "bus" if bus else "skip" if self._skips(b, into, lines[a, b]) else "flow"
-            text = edge_text(shape_of(self.trace.ops[lines[a, b]]), batch)
-            edges.append(Edge(a, b, route, role, text))
+            text = self.facts.shape(lines[a, b])
+            edges.append(Edge(a, b, route, role, text, sideways=horizontal))
         return Scene(
             title=f"{self.trace.model}: every operation",
             caption=caption(self.trace, self.convention),
@@ -311,37 +274,13 @@ class _Graph:
             width=placed.width,
             height=placed.height,
             horizontal=horizontal,
+            links=tuple(lines),
         )
-
-
-def caption(trace: Trace, convention: Convention) -> str:
-    """Input size and counting convention, in one line under a picture."""
-    shapes = trace.input_shape
-    several = bool(shapes) and isinstance(shapes[0], tuple)
-    text = ", ".join("×".join(map(str, shape)) for shape in (shapes if several else (shapes,)))  # type: ignore[arg-type]
-    return f"{trace.model}, input {text}, {trace.mode}. {convention.statement(trace)}"
-
-
-def _key(call: CallRecord) -> str:
-    return f"{call.path}@{call.nth}" if call.nth else call.path
 
 
 def _group(call: CallRecord | None) -> str:
     """The group of what is right inside a call: the model itself is the sheet."""
-    return _key(call) if call else ""
-
-
-def _op_keys(trace: Trace) -> list[str]:
-    """For each op the key that the layer table would give it as a row of its own."""
-    seen: dict[tuple[str, str], int] = defaultdict(int)
-    keys = []
-    for op in trace.ops:
-        path = trace.calls[op.call].path if op.call >= 0 else ""
-        name = op.name.rstrip("_")
-        place_ = seen[path, name]
-        seen[path, name] += 1
-        keys.append(f"{path}:{name}@{place_}" if place_ else f"{path}:{name}")
-    return keys
+    return call_key(call) if call else ""
 
 
 # --- concatenation buses -------------------------------------------------------------------
@@ -350,26 +289,8 @@ _BUS = "bus/"
 
 
 def _bus(key: str) -> Node:
-    return Node(
-        key=key,
-        kind="concat",
-        title="concat",
-        detail="",
-        x=0.0,
-        y=0.0,
-        width=_PILL[0],
-        height=_PILL[1],
-        opens=False,
-        shape="pill",
-        selects="",
-        first_op=-1,
-        last_op=-1,
-        params=0,
-        cost=0,
-        activation_bytes=0,
-        input_text="",
-        output_text="",
-    )
+    wide, high = _PILL
+    return Node(key, "concat", "concat", width=wide, height=high, shape="pill")
 
 
 def _bases(inputs: Mapping[str, Sequence[str]], order: Sequence[str]) -> dict[str, frozenset[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from typing import Any
 
@@ -12,13 +12,12 @@ from explorer.analysis.layers import Layer
 from explorer.analysis.receipts import receipt
 from explorer.analysis.totals import DEFAULT, Convention
 from explorer.analysis.units import compact, count, memory
-from explorer.diagram.scene import Node, Scene
-from explorer.diagram.svg import text_width
+from explorer.diagram.heat import Heat
+from explorer.diagram.scene import Edge, Group, Node, Scene, Text
+from explorer.diagram.scene_svg import is_strong, kinds_of
+from explorer.diagram.svg import FACES, cuboid_faces, curve_path, line_path, text_width
 from explorer.figures.theme import INK, KIND_COLORS, MUTED_INK, PAPER, tint
 from explorer.trace.records import Trace
-
-HEATS = ("params", "cost", "activations")
-"""What boxes can be coloured by instead of their kind."""
 
 
 def assets() -> dict[str, str]:
@@ -40,6 +39,10 @@ def theme_data(theme: str) -> dict[str, Any]:
         "colors": colors,
         "fills": {kind: tint(color, theme, 0.2) for kind, color in colors.items()},
         "faint": {kind: tint(color, theme, 0.1) for kind, color in colors.items()},
+        "faces": {
+            kind: [tint(color, theme, strength) for strength in FACES]
+            for kind, color in colors.items()
+        },
     }
 
 
@@ -51,9 +54,12 @@ def scene_data(
     Args:
         scene: a drawing of the trace.
         trace: what it is drawn from.
-        rows: the layer table's rows by their keys, for the worked formulas.
+        rows: the layer table's rows by their keys, for the worked formulas and for the search,
+            which finds layers also where they are inside a box that is closed.
         convention: of the costs.
     """
+    # Lines that pass others by lie beneath them.
+    edges = sorted(scene.edges, key=lambda edge: edge.role != "skip")
     return {
         "title": scene.title,
         "caption": scene.caption,
@@ -61,38 +67,65 @@ def scene_data(
         "h": round(scene.height, 1),
         "horizontal": scene.horizontal,
         "nodes": [_node(node, trace, rows, convention) for node in scene.nodes],
-        "groups": [
-            {
-                "key": group.key,
-                "title": group.title,
-                "x": round(group.x, 1),
-                "y": round(group.y, 1),
-                "w": round(group.width, 1),
-                "h": round(group.height, 1),
-                "tw": round(text_width(group.title, 11.5) * 1.06),
-            }
-            for group in scene.groups
+        "groups": [_group(group) for group in scene.groups],
+        "edges": [_edge(edge) for edge in edges],
+        "texts": [
+            [round(t.x, 1), round(t.y, 1), t.text, t.size, t.anchor, _style(t)] for t in scene.texts
         ],
-        "edges": [
-            {
-                "source": edge.source,
-                "target": edge.target,
-                "points": [[round(x, 1), round(y, 1)] for x, y in edge.points],
-                "role": edge.role,
-                "text": edge.text,
-            }
-            # Lines that pass others by lie beneath them.
-            for edge in sorted(scene.edges, key=lambda edge: edge.role != "skip")
-        ],
+        "links": [list(link) for link in scene.links],
+        "index": _index(scene, rows.values()),
+        "kinds": list(kinds_of(scene)),
+    }
+
+
+def _style(text: Text) -> str:
+    names = ("muted", "bold", "italic")
+    return " ".join(name for name in names if getattr(text, name))
+
+
+def _group(group: Group) -> dict[str, Any]:
+    size = 13.0 if group.detail else 11.5
+    return {
+        "key": group.key,
+        "title": group.title,
+        "detail": group.detail,
+        "badge": group.badge,
+        "sign": group.sign,
+        "at": round(group.title_at, 1),
+        "x": round(group.x, 1),
+        "y": round(group.y, 1),
+        "w": round(group.width, 1),
+        "h": round(group.height, 1),
+        "tw": round(text_width(group.title, size) * 1.06),
+    }
+
+
+def _edge(edge: Edge) -> dict[str, Any]:
+    if edge.bend == "corner":
+        path, head = line_path(edge.points, arrow=edge.arrow)
+    else:
+        path, head = curve_path(edge.points, arrow=edge.arrow, sideways=edge.sideways)
+    xs, ys = zip(*edge.points, strict=True)
+    return {
+        "source": edge.source,
+        "target": edge.target,
+        "d": path,
+        "head": head,
+        "box": [round(n, 1) for n in (min(xs) - 6, min(ys) - 6, max(xs) + 6, max(ys) + 6)],
+        "role": edge.role,
+        "text": edge.text,
+        "width": edge.width,
+        "dashed": edge.dashed,
     }
 
 
 def _node(
     node: Node, trace: Trace, rows: Mapping[str, Layer], convention: Convention
 ) -> dict[str, Any]:
-    return {
+    data = {
         "key": node.key,
-        "name": node.key or trace.model,
+        "name": node.selects or node.key or trace.model,
+        "selects": node.selects,
         "kind": node.kind,
         "title": node.title,
         "detail": node.detail,
@@ -100,19 +133,27 @@ def _node(
         "y": round(node.y, 1),
         "w": round(node.width, 1),
         "h": round(node.height, 1),
+        "size": node.size,
         "opens": node.opens,
         "shape": node.shape,
-        "strong": bool(node.detail) or node.opens,
+        "strong": is_strong(node),
         "card": _card(node, trace, rows, convention),
     }
+    if node.shape == "volume":
+        faces = cuboid_faces(node.x, node.y, node.width, node.height, node.lift)
+        data["faces"] = [" ".join(f"{x:.1f},{y:.1f}" for x, y in points) for points in faces]
+    if node.shape == "card":
+        data["share"] = round(node.share, 4)
+    return data
 
 
 def _card(
     node: Node, trace: Trace, rows: Mapping[str, Layer], convention: Convention
 ) -> list[list[str]]:
     """Names and values of what is said of a box when it is pointed at."""
-    if node.first_op < 0:
-        return [["", "A running concatenation: all that was computed before, side by side."]]
+    if not node.ops:
+        words = "A running concatenation: all that was computed before, side by side."
+        return [["", words]] if node.key else []
     row = rows.get(node.key)
     card = [["Kind", node.kind], ["In", node.input_text], ["Out", node.output_text]]
     if row is not None and row.macs:
@@ -128,29 +169,32 @@ def _card(
             card.append([convention.unit, f"{count(node.cost)} ({compact(node.cost)})"])
     if node.activation_bytes:
         card.append(["Activations", memory(node.activation_bytes)])
+    if node.times > 1:
+        card.append(["Repeats", f"one of {node.times} equal ones, drawn once"])
     return [pair for pair in card if pair[1]]
 
 
-def heat(scene: Scene, measure: str, theme: str) -> dict[str, str]:
-    """A colour for each box: the more of the quantity, the deeper.
+def _index(scene: Scene, rows: Iterable[Layer]) -> list[list[str]]:
+    """For each layer that has no box of its own: its key, its words, and the box that it is in."""
+    own = {node.selects for node in scene.nodes}
+    at: dict[int, str] = {}
+    for node in scene.nodes:
+        for op in node.ops:
+            at.setdefault(op, node.key)
+    return [
+        [row.key, f"{row.key} {row.label} {row.kind}", at[row.first_op]]
+        for row in rows
+        if row.key not in own and row.first_op in at
+    ]
 
-    Args:
-        scene: the boxes.
-        measure: one of `HEATS`.
-        theme: "light" or "dark".
-    """
-    shares = heat_shares(scene, measure)
-    color = KIND_COLORS[theme]["linear"]
-    return {key: tint(color, theme, 0.75 * share) for key, share in shares.items()}
 
-
-def heat_shares(scene: Scene, measure: str) -> dict[str, float]:
-    """For each box its quantity as a share of the largest one."""
-    field = {"params": "params", "cost": "cost", "activations": "activation_bytes"}[measure]
-    amounts = {node.key: int(getattr(node, field)) for node in scene.nodes}
-    most = max(amounts.values(), default=0) or 1
-    # The square root shows small ones, too.
-    return {key: (amount / most) ** 0.5 for key, amount in amounts.items()}
+def heat_data(heat: Heat | None) -> dict[str, Any] | None:
+    """The colours by a quantity, and their scale."""
+    if heat is None:
+        return None
+    return {
+        "colors": heat.colors, "scale": list(heat.scale), "title": heat.title, "most": heat.most
+    }  # fmt: skip
 
 
 def signature(data: Mapping[str, Any]) -> str:

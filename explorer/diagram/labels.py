@@ -70,7 +70,10 @@ def label(op: OpRecord) -> str:
         return _pooling(op)
     if is_subsampling(op):
         return f"subsample, /{op.attrs['step']}"
-    if op.name == "hardtanh" and (op.attrs.get("min_val"), op.attrs.get("max_val")) == (0, 6):
+    if op.name.rstrip("_") == "hardtanh" and (op.attrs.get("min_val"), op.attrs.get("max_val")) == (
+        0,
+        6,
+    ):
         return "ReLU6"
     if op.kind == "multiply":
         return "scale" if op.name.startswith("mul") else "divide"

@@ -9,18 +9,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from explorer.diagram.labels import (
-    batch_of,
-    edge_text,
-    is_hidden,
-    is_strip,
-    is_subsampling,
-    label,
-    shape_of,
-)
-from explorer.diagram.paths import Fork, Item, Step, Tangle
-from explorer.diagram.svg import Sheet, text_width
-from explorer.trace.records import OpRecord, Trace
+from explorer.diagram.labels import edge_text, is_strip, label, shape_of
+from explorer.diagram.surface import Surface
+from explorer.diagram.svg import text_width
+from explorer.trace.records import OpRecord
 
 Shape = tuple[int, ...]
 
@@ -48,7 +40,7 @@ class Piece(ABC):
     """Shape of what leaves it."""
 
     @abstractmethod
-    def draw(self, sheet: Sheet, x: float, y: float) -> None:
+    def draw(self, sheet: Surface, x: float, y: float) -> None:
         """Draw with the spine at `x` and the top at `y`."""
 
     @abstractmethod
@@ -73,15 +65,15 @@ class Stack(Piece):
         """Make it as wide as its neighbours."""
         self.left = self.right = max(self.left, half)
 
-    def draw(self, sheet: Sheet, x: float, y: float) -> None:
+    def draw(self, sheet: Surface, x: float, y: float) -> None:
         """Draw the rows downwards."""
         for op in self.ops:
             strip, height = is_strip(op), _row(op)
             sheet.box(
                 x - self.left, y, 2 * self.left, height, op.kind,
                 round_=4 if strip else 6, strong=not strip, ops=(op.index,),
+                label=label(op), size=_STRIP_TEXT if strip else _TEXT,
             )  # fmt: skip
-            sheet.text(x, y + height / 2, label(op), _STRIP_TEXT if strip else _TEXT)
             y += height + 2
 
     def words(self) -> list[str]:
@@ -94,28 +86,6 @@ _STRIP_TEXT = 12.0
 
 def _row(op: OpRecord) -> float:
     return STRIP if is_strip(op) else BOX
-
-
-class Opaque(Piece):
-    """Ops whose paths cross, as one box that says how many there are."""
-
-    needs_arrow = True
-
-    def __init__(self, trace: Trace, ops: tuple[int, ...]) -> None:
-        self.ops = ops
-        self.text = f"{len(ops)} ops with crossing paths"
-        self.shape = shape_of(trace.ops[ops[-1]])
-        self.left = self.right = text_width(self.text, _TEXT) / 2 + 14
-        self.height = BOX
-
-    def draw(self, sheet: Sheet, x: float, y: float) -> None:
-        """Draw one box."""
-        sheet.box(x - self.left, y, 2 * self.left, BOX, "unknown", ops=self.ops)
-        sheet.text(x, y + BOX / 2, self.text, _TEXT)
-
-    def words(self) -> list[str]:
-        """How many ops are in the box."""
-        return [self.text]
 
 
 class Line(Piece):
@@ -156,7 +126,7 @@ class Line(Piece):
         """What stands on the edge that leaves it."""
         return self.labels[-1] if self.labels else ""
 
-    def draw(self, sheet: Sheet, x: float, y: float) -> None:
+    def draw(self, sheet: Surface, x: float, y: float) -> None:
         """Draw the pieces downwards, with the edges between them."""
         for place, piece in enumerate(self.pieces):
             piece.draw(sheet, x, y)
@@ -198,7 +168,7 @@ class SideBySide(Piece):
         self.inner = max(way.height for way in self.ways)
         self.height = 8 + GAP + self.inner + GAP + 26
 
-    def draw(self, sheet: Sheet, x: float, y: float) -> None:
+    def draw(self, sheet: Surface, x: float, y: float) -> None:
         """Draw fork, branches and bar."""
         fork, top = y + 8, y + 8 + GAP
         bar = top + self.inner + GAP
@@ -216,9 +186,10 @@ class SideBySide(Piece):
                 aside(sheet, at, (top + bar) / 2, way.note, italic=way.passes_on)
         sheet.dot(x, fork)
         left, right = self.spines[0] - 40, self.spines[-1] + 40
-        sheet.box(x + left, bar, right - left, 26, self.join.kind, round_=13, ops=self.merges)
-        text = _JOINS.get(self.join.kind) or label(self.join)
-        sheet.text(x + (left + right) / 2, bar + 13, text, _TEXT)
+        sheet.box(
+            x + left, bar, right - left, 26, self.join.kind, round_=13, ops=self.merges,
+            label=_JOINS.get(self.join.kind) or label(self.join),
+        )  # fmt: skip
 
     def words(self) -> list[str]:
         """Each branch's words, divided by bars."""
@@ -242,7 +213,7 @@ class Shortcut(Piece):
         self.right = reach
         self.height = 10 + GAP + self.inner + GAP + 2 * _NODE
 
-    def draw(self, sheet: Sheet, x: float, y: float) -> None:
+    def draw(self, sheet: Surface, x: float, y: float) -> None:
         """Draw the main branch, the others to its right, and the node."""
         fork, top = y + 10, y + 10 + GAP
         node = top + self.inner + GAP + _NODE
@@ -262,7 +233,7 @@ class Shortcut(Piece):
 
     def _draw_side(
         self,
-        sheet: Sheet,
+        sheet: Surface,
         side: Line,
         xs: tuple[float, float],
         ys: tuple[float, float, float],
@@ -286,72 +257,7 @@ class Shortcut(Piece):
         return [*self.main.words(), f"joined by {self.join.name.rstrip('_')} with: {sides}"]
 
 
-def aside(sheet: Sheet, x: float, y: float, text: str, *, italic: bool = False) -> None:
+def aside(sheet: Surface, x: float, y: float, text: str, *, italic: bool = False) -> None:
     """Small text to the right of a vertical line."""
     if text:
         sheet.text(x + _ASIDE, y, text, _SMALL, anchor="start", muted=True, italic=italic)
-
-
-def line_of(trace: Trace, items: Sequence[Item], shape: Shape) -> Line:
-    """Lay out what lies on one path.
-
-    Args:
-        trace: where the ops are.
-        items: the path.
-        shape: of what enters it.
-    """
-    pieces: list[Piece] = []
-    stack: list[OpRecord] = []
-    end = shape
-    ops = [trace.ops[item.op] for item in items if isinstance(item, Step)]
-    visible = [op for op in ops if not is_hidden(op)]
-    # Normalization before its convolution belongs to it, in a pre-activation block.
-    strips_lead = bool(visible) and is_strip(visible[0])
-
-    def close() -> None:
-        if stack:
-            pieces.append(Stack(stack))
-            stack.clear()
-
-    for item in items:
-        if isinstance(item, Step):
-            op = trace.ops[item.op]
-            end = shape_of(op)
-            if is_hidden(op):
-                continue
-            if stack and is_subsampling(op) and is_subsampling(stack[-1]):
-                stack[-1] = op  # rows, then columns: one box
-                continue
-            full = any(not is_strip(other) for other in stack)
-            if full and (strips_lead or not is_strip(op)):
-                close()
-            stack.append(op)
-            continue
-        close()
-        piece = _forked(trace, item, pieces[-1].shape if pieces else shape)
-        if piece:
-            pieces.append(piece)
-        end = shape_of(trace.ops[item.ops[-1] if isinstance(item, Tangle) else item.join])
-    close()
-    return Line(pieces, shape, end, batch_of(trace))
-
-
-def _forked(trace: Trace, item: Fork | Tangle, shape: Shape) -> Piece | None:
-    if isinstance(item, Tangle):
-        return Opaque(trace, item.ops)
-    join = trace.ops[item.join]
-    ways = [line_of(trace, way, shape) for way in item.ways]
-    if not any(way.pieces for way in ways):
-        # Three views of one tensor, as in attention: one line into the op.
-        return None if is_hidden(join) else Stack([join])
-    return fork_of(join, ways, item.merges)
-
-
-def fork_of(join: OpRecord, ways: Sequence[Line], merges: tuple[int, ...]) -> Piece:
-    """Branches side by side, or round the main one if another passes the value on."""
-    light = [way for way in ways if not way.pieces]
-    if join.kind in ("add", "multiply") and light and len(ways) > 1:
-        heavy = [way for way in ways if way.pieces]
-        main_first = [*light, *heavy] if join.kind == "multiply" else [*heavy, *light]
-        return Shortcut(join, main_first, merges)
-    return SideBySide(join, ways, merges)

@@ -5,45 +5,57 @@ One scene feeds the app's component, the SVG and every export. It holds plain va
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 Point = tuple[float, float]
+NodeShape = Literal["box", "strip", "round", "pill", "dot", "card", "volume"]
+Anchor = Literal["start", "middle", "end"]
 
 
 class Node(NamedTuple):
-    """A box: one op, one module, or a concatenation bus."""
+    """A box: one op, one module, a block, a stage, a tensor, or a concatenation bus."""
 
     key: str
     """Stable name, that of the layer table: "layer1.0.conv1", "layer1.0:add"; a module's path
     with "@n" for a later call."""
     kind: str
-    """One of `records.KINDS`; of a module, the kind of its most expensive op."""
+    """One of `records.KINDS`; of several ops, the kind of the most expensive one."""
     title: str
-    detail: str
-    """Second line: the shape of the result."""
-    x: float
-    y: float
-    width: float
-    height: float
-    opens: bool
-    """It is a module that can be opened in place."""
-    shape: str
-    """"box", "round" for a sum or product of paths, "pill" for a concatenation of paths."""
-    selects: str
+    detail: str = ""
+    """Further lines, "\\n" between them: the shape of the result."""
+    x: float = 0.0
+    y: float = 0.0
+    width: float = 0.0
+    height: float = 0.0
+    opens: bool = False
+    """It can be opened in place."""
+    shape: NodeShape = "box"
+    """"strip" for what works element by element, "round" for a sum or product of paths, "pill"
+    for a concatenation of paths, "dot" where a line divides, "card" for a stage, "volume" for a
+    tensor as a cuboid."""
+    selects: str = ""
     """Key of the layer that selecting it selects; "" for a bus that is no op."""
-    first_op: int
-    last_op: int
-    """It stands for `Trace.ops[first_op:last_op]`."""
-    params: int
-    cost: int
-    activation_bytes: int
-    input_text: str
+    ops: Sequence[int] = ()
+    """Indices in `Trace.ops` of what it stands for, equal repeats included."""
+    times: int = 1
+    """It stands for so many equal ones. What follows is of one of them."""
+    params: int = 0
+    cost: int = 0
+    activation_bytes: int = 0
+    input_text: str = ""
     """Shape of what its most expensive op reads."""
-    output_text: str
+    output_text: str = ""
+    size: float = 12.5
+    """Of the title's letters, in pixels."""
+    lift: float = 0.0
+    """Of a volume: how far its top and its side reach, to the right and upwards."""
+    share: float = 0.0
+    """Of a card: the part of the whole cost, 0 to 1, drawn as a bar."""
 
 
 class Group(NamedTuple):
-    """An open module: a frame round its boxes."""
+    """A frame round what belongs together: an open module or block."""
 
     key: str
     title: str
@@ -51,21 +63,54 @@ class Group(NamedTuple):
     y: float
     width: float
     height: float
-    first_op: int
-    last_op: int
+    ops: Sequence[int] = ()
+    detail: str = ""
+    """A second line under the title."""
+    badge: str = ""
+    """How often it repeats: "× 3"."""
+    times: int = 1
+    """It stands for so many equal ones; `ops` are those of all."""
+    sign: str = "−"
+    """"−" if it can be closed in place, "+" if its content can be opened, "" if neither."""
+    title_at: float = 8.0
+    """Where its title begins, from its left border."""
 
 
 class Edge(NamedTuple):
     """A line from one box to another; a tensor goes along it."""
 
     source: str
+    """Key of a node, "" where the line only continues others."""
     target: str
     points: tuple[Point, ...]
-    """From border to border; it bends only between rows."""
-    role: str
-    """"flow", "skip" for one that passes boxes by, or "bus" on a concatenation bus."""
-    text: str
+    """From border to border."""
+    role: str = "flow"
+    """"flow", "skip" for one that passes boxes by, "bus" on a concatenation bus, "guide" for one
+    that is no dataflow."""
+    text: str = ""
     """The tensor's shape."""
+    bend: Literal["curve", "corner"] = "curve"
+    """Between points that are not in line: an S, or straight with a rounded corner at each."""
+    arrow: bool = True
+    width: float = 0.0
+    """In pixels; that of its role if 0."""
+    dashed: bool = False
+    sideways: bool = False
+    """A curve that leaves and arrives from left to right, not downwards."""
+
+
+class Text(NamedTuple):
+    """Words beside the boxes."""
+
+    x: float
+    y: float
+    """Its middle."""
+    text: str
+    size: float
+    anchor: Anchor = "middle"
+    muted: bool = False
+    bold: bool = False
+    italic: bool = False
 
 
 class Scene(NamedTuple):
@@ -80,3 +125,6 @@ class Scene(NamedTuple):
     width: float
     height: float
     horizontal: bool = False
+    texts: tuple[Text, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+    """Keys of nodes that a tensor goes between, whatever lines show it."""

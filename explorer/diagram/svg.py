@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
 
+from explorer.diagram.scene import Anchor
 from explorer.figures.theme import INK, KIND_COLORS, MUTED_INK, PAPER, tint
 
 Point = tuple[float, float]
@@ -61,11 +62,11 @@ class Sheet:
     def box(
         self, x: float, y: float, width: float, height: float, kind: str, *, round_: float = 6,
         strong: bool = True, ops: tuple[int, ...] = (), key: str | None = None,
-        fill: str = "",
+        fill: str = "", label: str = "", size: float = 13,
     ) -> None:  # fmt: skip
         """A rectangle in the colours of a kind; `ops` or `key` marks it for selection.
 
-        `fill` is a colour instead of the kind's.
+        `fill` is a colour instead of the kind's; `label` stands in the middle.
         """
         color = self.muted if fill else self.color(kind)
         fill = fill or tint(color, self.theme, 0.2 if strong else 0.1)
@@ -78,22 +79,46 @@ class Sheet:
             f'stroke-width="{1.4 if strong else 1:g}"{mark}/>'
         )
         self.reach((x, y), (x + width, y + height))
+        if label:
+            self.text(x + width / 2, y + height / 2, label, size)
 
-    def frame(self, x: float, y: float, width: float, height: float, title: str) -> None:
-        """A border round what belongs together, behind everything, its title in its corner."""
+    def group(
+        self, key: str, x: float, y: float, width: float, height: float, title: str, *,
+        detail: str = "", badge: str = "", at: float = 8.0,
+        ops: Sequence[int] = (), sign: str = "",  # noqa: ARG002  # only a scene holds them
+    ) -> None:  # fmt: skip
+        """A frame with a title, a second line under it, and how often it repeats."""
         self._under.append(
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="8" '
             f'fill="{self.ink}" fill-opacity="0.035" stroke="{self.muted}" '
-            'stroke-opacity="0.45"/>'
+            f'stroke-opacity="0.45" data-group="{escape(key, quote=True)}"/>'
         )
-        # Lines into the frame pass the title's height: paper behind it keeps it readable.
-        wide = text_width(title, 11.5) * 1.06
-        self._front.append(
-            f'<rect x="{x + 6:.1f}" y="{y + 6:.1f}" width="{wide + 4:.1f}" height="16" rx="3" '
-            f'fill="{self.paper}"/>'
-        )
-        self.text(x + 8, y + 14, title, 11.5, anchor="start", muted=True, bold=True)
+        wide = text_width(title, 13 if detail else 11.5) * 1.06
+        if not detail:
+            # Lines into the frame pass the title's height: paper behind it keeps it readable.
+            self._front.append(
+                f'<rect x="{x + at - 2:.1f}" y="{y + 6:.1f}" width="{wide + 4:.1f}" height="16" '
+                f'rx="3" fill="{self.paper}"/>'
+            )
+        self.text(
+            x + at, y + 14, title, 13 if detail else 11.5, anchor="start", muted=not detail,
+            bold=True,
+        )  # fmt: skip
+        if detail:
+            self.text(x + at, y + 32, detail, 11.5, anchor="start", muted=True)
+        if badge:
+            self.text(x + width - 14, y + 15, badge, 15, anchor="end", bold=True)
         self.reach((x, y), (x + width, y + height))
+
+    def closed(
+        self, key: str, x: float, y: float, width: float, height: float, kind: str,
+        lines: tuple[str, str], ops: Sequence[int],
+    ) -> None:  # fmt: skip
+        """A box of two lines with a second one behind it."""
+        self.box(x + 4, y + 4, width, height, kind, strong=False)
+        self.box(x, y, width, height, kind, ops=tuple(ops), key=key)
+        self.text(x + width / 2, y + height / 2 - 8, lines[0], 13)
+        self.text(x + width / 2, y + height / 2 + 10, lines[1], 11)
 
     def circle(
         self, x: float, y: float, radius: float, kind: str, ops: tuple[int, ...] = (),
@@ -110,12 +135,43 @@ class Sheet:
         )
         self.reach((x - radius, y - radius), (x + radius, y + radius))
 
+    def bar(self, x: float, y: float, width: float, height: float, kind: str, share: float) -> None:
+        """A bar of which a part is full."""
+        color = self.color(kind)
+        for wide, opacity in ((width, 0.18), (max(2.0, width * share), 1.0)):
+            self._front.append(
+                f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{height:g}" rx="3" '
+                f'fill="{color}" fill-opacity="{opacity:g}"/>'
+            )
+        self.reach((x, y), (x + width, y + height))
+
+    def cuboid(
+        self, x: float, y: float, width: float, height: float, lift: float, kind: str, *,
+        key: str | None = None, fill: str = "",
+    ) -> None:  # fmt: skip
+        """A box seen from its front, its top and its right side drawn `lift` behind it.
+
+        `width` and `height` are of the whole.
+        """
+        color = self.muted if fill else self.color(kind)
+        mark = f' data-key="{escape(key, quote=True)}"' if key is not None else ""
+        parts = []
+        for points, strength in zip(cuboid_faces(x, y, width, height, lift), FACES, strict=True):
+            face = fill or tint(color, self.theme, strength)
+            corners = " ".join(f"{px:.1f},{py:.1f}" for px, py in points)
+            parts.append(f'<polygon points="{corners}" fill="{face}"/>')
+        self._front.append(
+            f'<g stroke="{color}" stroke-width="1.2" stroke-linejoin="round"{mark}>'
+            f"{''.join(parts)}</g>"
+        )
+        self.reach((x, y), (x + width, y + height))
+
     def dot(self, x: float, y: float) -> None:
         """Where a line divides."""
         self._front.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{self.ink}"/>')
 
     def text(
-        self, x: float, y: float, text: str, size: float = 13, *, anchor: str = "middle",
+        self, x: float, y: float, text: str, size: float = 13, *, anchor: Anchor = "middle",
         muted: bool = False, bold: bool = False, italic: bool = False,
     ) -> None:  # fmt: skip
         """A line of text; y is its middle."""
@@ -145,7 +201,7 @@ class Sheet:
 
     def line(
         self, *points: Point, arrow: bool = False, width: float = 1.4, dashed: bool = False,
-        kind: str = "", radius: float = 9,
+        kind: str = "", radius: float = 9, front: bool = False,
     ) -> None:  # fmt: skip
         """A line with rounded corners through points, behind all boxes.
 
@@ -156,21 +212,17 @@ class Sheet:
             dashed: something is left out here.
             kind: draw in this kind's colour instead of ink.
             radius: of the corners.
+            front: draw it on the boxes, not behind them.
         """
         color = self.color(kind) if kind else self.ink
         self.reach(*points)
-        route = list(points)
-        if arrow:
-            tip, before = route[-1], route[-2]
-            length = max(1e-9, abs(tip[0] - before[0]) + abs(tip[1] - before[1]))
-            dx, dy = (tip[0] - before[0]) / length, (tip[1] - before[1]) / length
-            back = (tip[0] - ARROW * dx, tip[1] - ARROW * dy)
-            route[-1] = back
-            self._behind.append(f'<polygon points="{_head(tip, back)}" fill="{color}"/>')
-        dash = ' stroke-dasharray="2 6" stroke-linecap="round"' if dashed else ""
-        self._behind.append(
-            f'<path d="{_rounded(route, radius)}" fill="none" stroke="{color}" '
-            f'stroke-width="{width:g}"{dash}/>'
+        path, head = line_path(points, arrow=arrow, radius=radius)
+        if head:
+            self._behind.append(f'<polygon points="{head}" fill="{color}"/>')
+        gaps = "3 2" if front else "2 6"
+        dash = f' stroke-dasharray="{gaps}" stroke-linecap="round"' if dashed else ""
+        (self._front if front else self._behind).append(
+            f'<path d="{path}" fill="none" stroke="{color}" stroke-width="{width:g}"{dash}/>'
         )
 
     def curve(
@@ -188,14 +240,11 @@ class Sheet:
         """
         color = self.color(kind) if kind else self.ink
         self.reach(*points)
-        tip = points[-1]
-        back = (tip[0] - ARROW, tip[1]) if sideways else (tip[0], tip[1] - ARROW)
-        if arrow:
-            self._behind.append(f'<polygon points="{_head(tip, back)}" fill="{color}"/>')
-        route = [*points[:-1], back if arrow else tip]
+        path, head = curve_path(points, arrow=arrow, sideways=sideways)
+        if head:
+            self._behind.append(f'<polygon points="{head}" fill="{color}"/>')
         self._behind.append(
-            f'<path d="{curve_path(route, sideways=sideways)}" fill="none" stroke="{color}" '
-            f'stroke-width="{width:g}"/>'
+            f'<path d="{path}" fill="none" stroke="{color}" stroke-width="{width:g}"/>'
         )
 
     def document(self, title: str, description: str, margin: float = 16) -> str:
@@ -221,6 +270,23 @@ class Sheet:
         )
 
 
+FACES = (0.3, 0.16, 0.42)
+"""How deep the colour of a cuboid's front, top and side is."""
+
+
+def cuboid_faces(
+    x: float, y: float, width: float, height: float, lift: float
+) -> tuple[tuple[Point, ...], ...]:
+    """Corners of front, top and right side of a cuboid within a rectangle."""
+    right, low = x + width, y + height
+    front, upper = right - lift, y + lift
+    return (
+        ((x, upper), (front, upper), (front, low), (x, low)),
+        ((x, upper), (x + lift, y), (right, y), (front, upper)),
+        ((front, upper), (right, y), (right, low - lift), (front, low)),
+    )
+
+
 def _head(tip: Point, back: Point) -> str:
     """Corners of an arrow's head from the middle of its base to its tip."""
     wing = 0.55
@@ -233,10 +299,29 @@ def _head(tip: Point, back: Point) -> str:
     return " ".join(f"{px:.1f},{py:.1f}" for px, py in corners)
 
 
-def curve_path(points: Sequence[Point], *, sideways: bool = False) -> str:
-    """Path data of a line that bends only where two neighbours are not in line."""
-    path = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
-    for (x0, y0), (x1, y1) in pairwise(points):
+def line_path(points: Sequence[Point], *, arrow: bool, radius: float = 9) -> tuple[str, str]:
+    """Path data of a line with rounded corners, and the corners of its head, "" without."""
+    route, head = list(points), ""
+    if arrow:
+        tip, before = route[-1], route[-2]
+        length = max(1e-9, abs(tip[0] - before[0]) + abs(tip[1] - before[1]))
+        dx, dy = (tip[0] - before[0]) / length, (tip[1] - before[1]) / length
+        route[-1] = (tip[0] - ARROW * dx, tip[1] - ARROW * dy)
+        head = _head(tip, route[-1])
+    return _rounded(route, radius), head
+
+
+def curve_path(
+    points: Sequence[Point], *, arrow: bool = False, sideways: bool = False
+) -> tuple[str, str]:
+    """Path data of a line that bends only where two neighbours are not in line, and its head."""
+    route, head = list(points), ""
+    if arrow:
+        tip = route[-1]
+        route[-1] = (tip[0] - ARROW, tip[1]) if sideways else (tip[0], tip[1] - ARROW)
+        head = _head(tip, route[-1])
+    path = f"M{route[0][0]:.1f} {route[0][1]:.1f}"
+    for (x0, y0), (x1, y1) in pairwise(route):
         if abs(y0 - y1 if sideways else x0 - x1) < 0.5:
             path += f"L{x1:.1f} {y1:.1f}"
         elif sideways:
@@ -245,7 +330,7 @@ def curve_path(points: Sequence[Point], *, sideways: bool = False) -> str:
         else:
             middle = (y0 + y1) / 2
             path += f"C{x0:.1f} {middle:.1f} {x1:.1f} {middle:.1f} {x1:.1f} {y1:.1f}"
-    return path
+    return path, head
 
 
 def _rounded(points: list[Point], radius: float) -> str:

@@ -2,13 +2,16 @@
 
 from explorer.latency.device import available_devices
 from explorer.latency.measure import DTYPES, measure_latency
+from explorer.latency.peaks import MeasuredPeaks, measure_peaks
 from explorer.latency.records import Environment, LatencyRecord, Progress
 
 __all__ = [
     "DTYPES",
     "Environment",
     "LatencyRecord",
+    "MeasuredPeaks",
     "Progress",
     "available_devices",
     "measure_latency",
+    "measure_peaks",
 ]

@@ -9,8 +9,7 @@ traced again at every rerun.
 from __future__ import annotations
 
 import gc
-from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -36,17 +35,11 @@ from explorer.analysis import (
 )
 from explorer.analysis.catalogue import Entry, entry
 from explorer.analysis.published import REID_INPUT, ReidCounts, reid_counts
-from explorer.blocks import Block, find_blocks, fold_blocks, outermost
-from explorer.diagram.block_svg import block_svg
-from explorer.diagram.graph import default_depth, graph_scene, openable, opened_to
-from explorer.diagram.graph_svg import graph_svg
-from explorer.diagram.interactive import (
-    heat,
-    scene_data,
-    signature,
-    theme_data,
-)
+from explorer.diagram.export import scene_file, scene_html
+from explorer.diagram.heat import Heat, scene_heat
+from explorer.diagram.interactive import heat_data, scene_data, signature, theme_data
 from explorer.diagram.scene import Scene
+from explorer.diagram.views import FIRST_DIRECTION, ViewName, depths, view_scene
 from explorer.errors import ExplorerError, InputSizeError, TraceError
 from explorer.figures.cost import cost_bars
 from explorer.figures.modules import module_map
@@ -254,87 +247,6 @@ def figure_json(
     return str(drawn.to_json())
 
 
-# ----------------------------------------------------------------- the blocks
-
-
-class BlockRow(NamedTuple):
-    """One block of the network, or several equal neighbours that are drawn once."""
-
-    key: str
-    """What selecting it selects: its module or, if that holds more, the row of its join."""
-    path: str
-    kind: str
-    what: str
-    """Its kind with what varies: "residual, projection"."""
-    times: int
-
-
-@st.cache_data(max_entries=128, show_spinner=False)
-def blocks(choice: Choice) -> tuple[BlockRow, ...]:
-    """The outermost blocks in execution order, equal neighbours folded."""
-    trace = _trace(choice)
-    drawn = _drawn_blocks(trace)
-    paths = Counter(members[0].path for members in drawn)
-    rows = layers(trace)
-    found = []
-    for block, *others in drawn:
-        join = next(row.key for row in rows if row.first_op <= block.join < row.last_op)
-        key = block.path if block.path and paths[block.path] == 1 else join
-        found.append(BlockRow(key, block.path, block.kind, _what(block), 1 + len(others)))
-    return tuple(found)
-
-
-def _what(block: Block) -> str:
-    if block.shortcut:
-        return f"{block.kind}, {block.shortcut}"
-    if block.kind in ("dense", "branches"):
-        parts = "layers" if block.kind == "dense" else "paths"
-        return f"{block.kind}, {len(block.branches)} {parts}"
-    return block.kind
-
-
-@st.cache_data(max_entries=512, show_spinner=False)
-def block_around(choice: Choice, convention: Convention, key: str) -> int | None:
-    """Position among `blocks` of the first one that a layer or module has a part in."""
-    found = selection(choice, convention, key)
-    if found is None:
-        return None
-    wanted = set(range(found.layer.first_op, found.layer.last_op))
-    drawn = _drawn_blocks(_trace(choice))
-    return next(
-        (
-            position
-            for position, members in enumerate(drawn)
-            if any(
-                wanted.intersection((*block.main, *block.shortcut_ops, *block.merges, *block.after))
-                for block in members
-            )
-        ),
-        None,
-    )
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def block_picture(choice: Choice, position: int, theme: Theme) -> str:
-    """Draw one of `blocks` as SVG."""
-    trace = _trace(choice)
-    block, *others = _drawn_blocks(trace)[position]
-    return block_svg(trace, block, dark=theme == "dark", repeats=1 + len(others))
-
-
-def _drawn_blocks(trace: Trace) -> list[tuple[Block, ...]]:
-    """Each block that is drawn, with the equal neighbours that it stands for."""
-    outer = outermost(find_blocks(trace))
-    drawn: list[tuple[Block, ...]] = []
-    start = 0
-    for part in fold_blocks(outer):
-        period = len(part.blocks)
-        end = start + period * part.times
-        drawn += [outer[start + place : end : period] for place in range(period)]
-        start = end
-    return drawn
-
-
 # --------------------------------------------------------------- the catalogue
 
 _COUNTED: set[Hashable] = set()
@@ -396,82 +308,154 @@ def reid_row_counts(name: str) -> ReidCounts:
 # ---------------------------------------------------------------- the diagram
 
 
-class Graph(NamedTuple):
-    """The network as boxes and lines, and what its controls need."""
+class Diagram(NamedTuple):
+    """One picture of the network, and what its controls need."""
 
     data: dict[str, Any]
     """What the component draws."""
     signature: str
     selected: str
-    """The box or open module that shows the selected layer, "" if none is selected."""
+    """The box or frame that shows the selected layer, "" if none is selected."""
     depth: int
-    """Modules above this depth are open."""
+    """How far it is open, see `explorer.diagram.views.depths`."""
     first: int
-    """The depth that the network is opened to unasked."""
+    """The depth that it is opened to unasked."""
     depths: int
-    """The depth at which all are."""
+    """The greatest depth."""
+    flow: str
+    """Its direction, "right" or "down"."""
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _depths(choice: Choice) -> tuple[int, int]:
-    """The depth to open a network to at first, and that at which all modules are open."""
-    trace = _trace(choice)
-    keys = openable(trace)
-    return default_depth(trace), 1 + max((key.count(".") + 1 for key in keys if key), default=0)
+def _depths(choice: Choice, zoom: ViewName) -> tuple[int, int]:
+    """The depth to open a picture to at first, and the greatest."""
+    return depths(_trace(choice), zoom)
 
 
 @st.cache_data(max_entries=64, show_spinner="Drawing")
-def _graph(
-    choice: Choice, convention: Convention, depth: int, toggled: tuple[str, ...], horizontal: bool
+def _scene(
+    choice: Choice,
+    convention: Convention,
+    zoom: ViewName,
+    depth: int,
+    toggled: tuple[str, ...],
+    horizontal: bool,
 ) -> tuple[Scene, dict[str, Any], str]:
     trace = _trace(choice)
-    opened = set(opened_to(trace, depth)) ^ (set(toggled) & set(openable(trace)))
-    scene = graph_scene(trace, opened, convention, horizontal=horizontal)
+    scene = view_scene(trace, zoom, depth, toggled, convention, horizontal=horizontal)
     rows = {row.key: row for row in layers(trace, None, convention)}
     data = scene_data(scene, trace, rows, convention)
     return scene, data, signature(data)
 
 
-def graph(choice: Choice, view: View, theme: Theme) -> Graph:
-    """Lay out the network with the modules open that the view says."""
-    first, most = _depths(choice)
+def _shown(choice: Choice, view: View) -> tuple[Scene, dict[str, Any], str]:
+    """The scene that the view asks for."""
+    first, most = _depths(choice, view.zoom)
     depth = min(view.depth or first, most)
-    scene, data, signed = _graph(choice, view.convention, depth, view.toggled, view.flow == "right")
+    flow = view.flow or FIRST_DIRECTION[view.zoom]
+    return _scene(choice, view.convention, view.zoom, depth, view.toggled, flow == "right")
+
+
+def diagram(choice: Choice, view: View, theme: Theme) -> Diagram:
+    """Lay out the picture that the view asks for."""
+    first, most = _depths(choice, view.zoom)
+    depth = min(view.depth or first, most)
+    flow = view.flow or FIRST_DIRECTION[view.zoom]
+    scene, data, signed = _shown(choice, view)
     found = selection(choice, view.convention, view.layer) if view.layer else None
     selected = _shown_at(scene, found.layer) if found else ""
     shown = {
-        "subject": f"{choice.model} {view.flow}",
+        "subject": f"{choice.model} {view.zoom} {flow}",
         "scene": data,
         "theme": theme_data(theme),
-        "heat": None if view.heat == "kind" else heat(scene, view.heat, theme),
+        "heat": heat_data(_heat(choice, view, theme)),
         "selected": selected,
+        "layer": found.layer.key if found else "",
     }
-    return Graph(shown, f"{signed} {theme}", selected, depth, first, most)
+    return Diagram(shown, f"{signed} {theme}", selected, depth, first, most, flow)
 
 
-def graph_picture(choice: Choice, view: View, theme: Theme) -> Callable[[], str]:
-    """Make the SVG of what the diagram shows when it is asked for."""
+def diagram_file(choice: Choice, view: View, theme: Theme, form: str) -> Callable[[], bytes]:
+    """Make a file of what the diagram shows when it is asked for."""
 
-    def text() -> str:
-        first, most = _depths(choice)
-        depth = min(view.depth or first, most)
-        scene, _, _ = _graph(choice, view.convention, depth, view.toggled, view.flow == "right")
-        colors = None if view.heat == "kind" else heat(scene, view.heat, theme)
-        return graph_svg(scene, dark=theme == "dark", heat=colors)
+    def content() -> bytes:
+        scene, data, _ = _shown(choice, view)
+        dark = theme == "dark"
+        if form == "html":
+            return scene_html([*_pages(choice, view, data)], dark=dark)
+        return scene_file(scene, form, dark=dark, heat=_heat(choice, view, theme))
 
-    return text
+    return content
+
+
+def _pages(
+    choice: Choice, view: View, shown: dict[str, Any]
+) -> Iterator[tuple[str, dict[str, Any], dict[str, Heat] | None]]:
+    """What is shown, and the same picture at its other depths if they are not huge."""
+    first, most = _depths(choice, view.zoom)
+    at = min(view.depth or first, most)
+    yield "as shown", shown, _both_heats(choice, view)
+    for depth in range(1, most + 1):
+        other = view._replace(depth=depth, toggled=())
+        if depth == at and not view.toggled:
+            continue
+        scene, data, _ = _shown(choice, other)
+        if len(scene.nodes) <= _MOST_SAVED:
+            yield f"depth {depth}", data, _both_heats(choice, other)
+
+
+_THEMES: tuple[Theme, ...] = ("light", "dark")
+_MOST_SAVED = 1500
+"""Boxes of another depth that an HTML file still carries along."""
+
+
+def _both_heats(choice: Choice, view: View) -> dict[str, Heat] | None:
+    if view.heat == "kind":
+        return None
+    return {theme: found for theme in _THEMES if (found := _heat(choice, view, theme))}
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def _heat_of(
+    choice: Choice,
+    convention: Convention,
+    zoom: ViewName,
+    depth: int,
+    toggled: tuple[str, ...],
+    measure: str,
+    device: str,
+    theme: Theme,
+) -> Heat:
+    scene, _, _ = _scene(choice, convention, zoom, depth, toggled, horizontal=True)
+    return scene_heat(scene, _trace(choice), measure, theme, convention, device)
+
+
+def _heat(choice: Choice, view: View, theme: Theme) -> Heat | None:
+    """The colours by a quantity that the view asks for; those do not depend on the direction."""
+    if view.heat == "kind":
+        return None
+    first, most = _depths(choice, view.zoom)
+    depth = min(view.depth or first, most)
+    return _heat_of(
+        choice, view.convention, view.zoom, depth, view.toggled, view.heat, view.device, theme
+    )
 
 
 def _shown_at(scene: Scene, layer: Layer) -> str:
-    """The box that a layer is or is in; for a module that is open, its frame."""
+    """The box that a layer is or is in; for a module or block that is open, its frame."""
     for node in scene.nodes:
-        if layer.key == node.selects and node.first_op <= layer.first_op < node.last_op:
+        if layer.key == node.selects and layer.first_op in node.ops:
             return node.key
     for group in scene.groups:
         if group.key == layer.key:
             return group.key
-    inside = (n for n in scene.nodes if n.first_op <= layer.first_op < n.last_op)
-    return next((node.key for node in inside), "")
+    if layer.last_op - layer.first_op > 1:
+        inside = set(range(layer.first_op, layer.last_op))
+        for group in scene.groups:
+            if group.ops and len(inside.intersection(group.ops)) >= len(group.ops) // group.times:
+                return group.key
+    ops = range(layer.first_op, max(layer.last_op, layer.first_op + 1))
+    return next((n.key for op in ops for n in scene.nodes if op in n.ops), "")
 
 
 # ----------------------------------------------------------------- the source

@@ -1,17 +1,18 @@
-"""What stands in the tabs beside the layer table: blocks, charts, source."""
+"""What stands in the tabs beside the layer table: diagram, charts, source."""
 
 from __future__ import annotations
 
 import json
 
-import pandas as pd
 import streamlit as st
 
+from explorer.analysis.roofline import devices
 from explorer.analysis.units import count
+from explorer.diagram.export import FORMATS
+from explorer.diagram.views import FIRST_DIRECTION
 from pages.shared import address, cache
 from pages.shared.choice import Choice
 from pages.shared.component import draw
-from pages.shared.tables import select_table, text_width
 from pages.shared.view import (
     CHARTS,
     FLOWS,
@@ -19,6 +20,7 @@ from pages.shared.view import (
     ZOOMS,
     View,
     act,
+    forget_opened,
     open_to_depth,
     select_point,
 )
@@ -64,116 +66,107 @@ def charts(choice: Choice, view: View) -> None:
 # ---------------------------------------------------------------------- diagram
 
 _HEIGHT = 640
+_DEPTHS = {
+    "blocks": {1: "closed", 2: "open", 3: "all"},
+    "volume": {1: "stages", 2: "layers"},
+}
+"""What the depths of a picture are called, where they are not counted."""
+_FILES = {
+    "svg": "SVG",
+    "png": "PNG",
+    "pdf": "PDF",
+    "tex": "TikZ (LaTeX)",
+    "dot": "Graphviz DOT",
+    "html": "HTML, interactive and offline",
+}
+_ARROWS = {"down": ":material/arrow_downward:", "right": ":material/arrow_forward:"}
+_HINTS = {
+    "stages": "A plus opens a stage as its blocks.",
+    "blocks": "A plus opens a block, a minus closes it; equal neighbours are drawn once.",
+    "ops": "A plus opens a module, a minus closes it.",
+    "volume": "Height and depth are rows and columns, width is channels; all on a shrunk scale.",
+}
 
 
 def diagram(choice: Choice, view: View) -> None:
-    """The network as a picture: every operation, or block by block."""
+    """The network as a picture: stages, blocks, every operation, or tensors."""
+    drawn = cache.diagram(choice, view, theme())
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.segmented_control(
             "Show", list(ZOOMS), key="zoom", required=True, format_func=ZOOMS.__getitem__,
-            on_change=address.touch,
+            on_change=forget_opened,
         )  # fmt: skip
-        drawn = cache.graph(choice, view, theme()) if view.zoom == "graph" else None
-        if drawn:
-            _graph_controls(view, drawn)
-    if drawn is None:
-        blocks(choice, view)
-        return
+        _diagram_controls(view, drawn)
     draw(
         key="diagram",
         data={**drawn.data, "signature": drawn.signature, "height": _HEIGHT},
         on_act_change=lambda: act("diagram"),
-        height=_HEIGHT,
+        height="content",
     )
     text, file = st.columns([5, 1], gap="medium")
     text.caption(
-        "A plus opens a module, a minus closes it. Drag to move, Ctrl and the wheel to zoom; "
-        "arrow keys walk along the lines, Enter selects, O opens and C closes."
+        f"{_HINTS[view.zoom]} Drag to move, Ctrl and the wheel to zoom; arrow keys walk along the "
+        "lines, Enter selects, O opens and C closes."
     )
-    file.download_button(
-        "SVG",
-        cache.graph_picture(choice, view, theme()),
-        f"{choice.model.replace(':', '-')}.svg",
-        "image/svg+xml",
-        key="diagram_svg",
-        icon=":material/download:",
-        on_click="ignore",
-        width="stretch",
-    )
+    with file.popover("Save", icon=":material/download:", width="stretch"):
+        for form, name in _FILES.items():
+            st.download_button(
+                name,
+                cache.diagram_file(choice, view, theme(), form),
+                f"{choice.model.replace(':', '-')}-{view.zoom}.{form}",
+                FORMATS[form],
+                key=f"diagram_{form}",
+                on_click="ignore",
+                width="stretch",
+            )
 
 
-def _graph_controls(view: View, drawn: cache.Graph) -> None:
-    """How far modules are open, what colours mean, and the direction."""
+def _diagram_controls(view: View, drawn: cache.Diagram) -> None:
+    """How far it is open, what colours mean, and the direction."""
     state = st.session_state
-    state["open"] = drawn.depth
-    address.record({"open": str(drawn.depth) if drawn.depth != drawn.first else None})
-    st.segmented_control(
-        "Open to depth", list(range(1, drawn.depths + 1)), key="open", required=True,
-        format_func=lambda depth: "all" if depth == drawn.depths else str(depth),
-        on_change=open_to_depth,
+    state["open"], state["flow"] = drawn.depth, drawn.flow
+    by_hand = drawn.flow != FIRST_DIRECTION[view.zoom]
+    address.record(
+        {
+            "open": str(drawn.depth) if drawn.depth != drawn.first else None,
+            "flow": drawn.flow if by_hand else None,
+        }
+    )
+    if drawn.depths > 1:
+        names = _DEPTHS.get(view.zoom, {drawn.depths: "all"})
+        st.segmented_control(
+            "Open to depth" if view.zoom == "ops" else "Detail",
+            list(range(1, drawn.depths + 1)),
+            key="open",
+            required=True,
+            format_func=lambda depth: names.get(depth, str(depth)),
+            on_change=open_to_depth,
+        )
+    st.selectbox(
+        "Colour by", HEATS, key="heat", format_func=_heat_names(view).__getitem__,
+        on_change=address.touch, width=150,
     )  # fmt: skip
-    names = {
+    if view.heat == "latency":
+        st.selectbox(
+            "Predicted for", [device.name for device in devices()], key="device",
+            on_change=address.touch, width=220,
+            help="A roofline prediction in float32, not a measurement.",
+        )  # fmt: skip
+    if view.zoom != "volume":
+        st.segmented_control(
+            "Direction", list(FLOWS), key="flow", required=True, format_func=_ARROWS.__getitem__,
+            on_change=address.touch,
+        )  # fmt: skip
+
+
+def _heat_names(view: View) -> dict[str, str]:
+    return {
         "kind": "Kind of layer",
         "params": "Parameters",
         "cost": view.convention.unit,
         "activations": "Activation memory",
+        "latency": "Predicted time",
     }
-    st.selectbox(
-        "Colour by", HEATS, key="heat", format_func=names.__getitem__, on_change=address.touch,
-        width=150,
-    )  # fmt: skip
-    st.segmented_control(
-        "Direction", list(FLOWS), key="flow", required=True, format_func=FLOWS.__getitem__,
-        on_change=address.touch,
-    )  # fmt: skip
-
-
-# ----------------------------------------------------------------------- blocks
-
-
-def blocks(choice: Choice, view: View) -> None:
-    """The blocks found in the dataflow, and the picture of the selected one."""
-    rows = cache.blocks(choice)
-    if not rows:
-        st.info(
-            "No blocks here: the dataflow is a plain chain, without shortcuts, branches or gates.",
-            icon=":material/linear_scale:",
-        )
-        return
-    shown = cache.block_around(choice, view.convention, view.layer) if view.layer else None
-    names = [row.path or choice.model for row in rows]
-    # A dense block or parallel branches need the page's width; other pictures are tall.
-    wide = any(row.kind in ("dense", "branches") for row in rows)
-    table, picture = (st.container(), st.container()) if wide else st.columns([3, 4], gap="medium")
-    with table:
-        st.caption("Found in the traced dataflow. Click a block to select its layers.")
-        select_table(
-            "blocks",
-            pd.DataFrame(
-                {
-                    "Block": names,
-                    "×": [row.times for row in rows],
-                    "What": [row.what for row in rows],
-                }
-            ),
-            keys=[row.key for row in rows],
-            selected=shown,
-            columns={
-                "Block": st.column_config.TextColumn(width=text_width(names, 75)),
-                "×": st.column_config.NumberColumn(width=36, help="Equal neighbours, drawn once."),
-                "What": st.column_config.TextColumn(
-                    width=text_width([row.what for row in rows], 100)
-                ),
-            },
-            width="content",
-        )
-    with picture:
-        row = rows[shown or 0]
-        st.image(
-            cache.block_picture(choice, shown or 0, theme()),
-            width="content",
-            alt=f"{row.path or choice.model}: {row.what}",
-        )
 
 
 # ----------------------------------------------------------------------- source

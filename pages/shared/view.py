@@ -8,6 +8,10 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar
 import streamlit as st
 
 from explorer.analysis import Convention
+from explorer.analysis.roofline import devices
+from explorer.diagram.heat import DEFAULT_DEVICE
+from explorer.diagram.heat import HEATS as QUANTITIES
+from explorer.diagram.views import ViewName
 from explorer.trace.records import KINDS
 from pages.shared import address
 
@@ -29,9 +33,11 @@ TABS: Final = {
 CHARTS: Final = ("cost", "profile", "map", "params")
 """Names in the link of the charts; their titles depend on the unit."""
 
-ZOOMS: Final = {"blocks": "Blocks", "graph": "Operations"}
+ZOOMS: Final[dict[ViewName, str]] = {
+    "stages": "Stages", "blocks": "Blocks", "ops": "Operations", "volume": "Tensors"
+}  # fmt: skip
 """Name in the link -> title of what the diagram shows."""
-HEATS: Final = ("kind", "params", "cost", "activations")
+HEATS: Final = ("kind", *QUANTITIES)
 FLOWS: Final = {"down": "Down", "right": "Right"}
 MAX_TOGGLED: Final = 60
 """Modules opened or closed by hand that a link carries."""
@@ -55,16 +61,18 @@ class View(NamedTuple):
     chart: str
     layer: str
     """Key of the selected layer or module, "" if none is."""
-    zoom: str
+    zoom: ViewName
     """Which picture the diagram is."""
     depth: int
-    """Modules above this depth are open; 0 leaves the depth to the size of the network."""
+    """How far it is open; 0 leaves that to the size of the network."""
     toggled: tuple[str, ...]
     """Modules that are open although their depth says closed, or the other way round."""
     heat: str
     """What the diagram's boxes are coloured by."""
+    device: str
+    """Device that times are predicted for."""
     flow: str
-    """Direction in which the diagram runs."""
+    """Direction in which the diagram runs; "" leaves it to the picture."""
 
 
 def open_view() -> View:
@@ -79,11 +87,13 @@ def open_view() -> View:
     tab = address.restore("tab", "tab", _one_of(tuple(TABS)), "layers")
     chart = address.restore("chart", "chart", _one_of(CHARTS), "cost")
     layer = address.restore("layer", "layer", str, "")
-    zoom = address.restore("zoom", "zoom", _one_of(tuple(ZOOMS)), "blocks")
+    zoom: ViewName = address.restore("zoom", "zoom", _one_of(tuple(ZOOMS)), "blocks")
     depth = address.restore("open", "open", _level, 0)
     toggled: list[str] = address.restore("toggled", "toggled", _keys, [])
     heat = address.restore("heat", "heat", _one_of(HEATS), "kind")
-    flow = address.restore("flow", "flow", _one_of(tuple(FLOWS)), "down")
+    names = [device.name for device in devices()]
+    device = address.restore("device", "device", _one_of(names), DEFAULT_DEVICE)
+    flow = address.restore("flow", "flow", _one_of(tuple(FLOWS)), "")
     state[_TAB_WIDGET] = TABS[tab]
     address.record(
         {
@@ -100,7 +110,8 @@ def open_view() -> View:
             "open": str(depth) if depth else None,
             "toggled": ",".join(toggled) or None,
             "heat": heat if heat != "kind" else None,
-            "flow": flow if flow != "down" else None,
+            "device": device if device != DEFAULT_DEVICE else None,
+            "flow": flow or None,
         }
     )
     convention = Convention(unit=unit, **{extra: extra in extras for extra in EXTRAS})
@@ -117,6 +128,7 @@ def open_view() -> View:
         depth=depth,
         toggled=tuple(toggled),
         heat=heat,
+        device=device,
         flow=flow,
     )
 
@@ -162,6 +174,11 @@ def act(diagram: str) -> None:
     what, key = str(done.get("what", "")), str(done.get("key", ""))
     if what == "select" and not key.startswith((":input", "bus/")):  # those are no layers
         select("" if st.session_state["layer"] == key else key)
+    elif what == "toggle" and key.startswith("stage/"):  # a card opens as its blocks
+        address.touch()
+        st.session_state["zoom"] = "blocks"
+        forget_opened()
+        st.session_state["layer"] = key.removeprefix("stage/")
     elif what == "toggle":
         address.touch()
         toggled = [each for each in st.session_state["toggled"] if each != key]
@@ -174,6 +191,14 @@ def open_to_depth() -> None:
     """Forget what was opened by hand: another depth was chosen."""
     address.touch()
     st.session_state["toggled"] = []
+
+
+def forget_opened() -> None:
+    """Leave depth and direction to the picture again: another one was chosen."""
+    address.touch()
+    st.session_state["toggled"] = []
+    st.session_state["open"] = 0
+    st.session_state["flow"] = ""
 
 
 def clear_filters() -> None:

@@ -122,7 +122,7 @@ def test_a_projecting_bottleneck_is_the_figure_of_the_paper():
         "ReLU",
         "512 × 28 × 28",
         "layer2.0",
-        "residual block, projection shortcut",
+        "bottleneck residual block, projection shortcut",
     ]  # fmt: skip
 
 
@@ -154,7 +154,7 @@ def test_option_a_pads_beside_the_block():
         "subsample, /2",
         "zero pad",
     ]
-    assert "residual block, padded shortcut" in texts
+    assert "basic residual block, padded shortcut" in texts
 
 
 def test_a_preactivation_block_keeps_its_norm_above_its_convolution():
@@ -275,7 +275,7 @@ def test_branches_stand_side_by_side_and_end_in_one_bar():
     assert_clean(figure)
 
 
-def test_paths_that_cross_are_one_box_that_says_so():
+def test_paths_that_cross_are_laid_out_as_a_graph():
     class Crossed(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -288,8 +288,10 @@ def test_paths_that_cross_are_one_box_that_says_so():
     trace = trace_model(Crossed(), (1, 8, 16, 16))
     residual = next(block for block in find_blocks(trace) if block.kind == "residual")
     figure = drawn(trace, residual)
-    # a, b, sum, product, c, d and the concatenation.
-    assert "7 ops with crossing paths" in figure.texts
+    # a, b and behind a sum and a product of both c and d; the shortcut's sum is the third node.
+    assert figure.texts.count("1×1 conv, 8") == 4
+    assert figure.texts.count("concat") == 1
+    assert len(figure.nodes) == 3
     assert_clean(figure)
 
 
@@ -299,7 +301,8 @@ def test_attention_reads_as_its_paper_draws_it():
     attention, first, second = find_blocks(trace)
     assert drawn(trace, attention).texts[1::2][:2] == ["linear, 24", "attention, 2 heads of 4"]
     assert "layer norm" in drawn(trace, first).texts
-    assert block_title(second) == "residual block, identity shortcut"
+    assert block_title(first) == "attention residual block, identity shortcut"
+    assert block_title(second) == "MLP residual block, identity shortcut"
 
 
 # --- every figure --------------------------------------------------------------------------
@@ -339,13 +342,13 @@ def test_a_figure_says_in_words_what_it_shows():
     trace = traced("resnet50")
     root = ET.fromstring(block_svg(trace, find_blocks(trace)[1], repeats=2))
     title, description = (root.findtext(f"{SVG}{name}") or "" for name in ("title", "desc"))
-    assert title == "residual block, identity shortcut at layer1.1, 2 times"
+    assert title == "bottleneck residual block, identity shortcut at layer1.1, 2 times"
     assert description == (
         "From 256 × 56 × 56 to 256 × 56 × 56. 1×1 conv, 64; batch norm; ReLU; 3×3 conv, 64; "
         "batch norm; ReLU; 1×1 conv, 256; batch norm; joined by add with: identity; ReLU."
     )
     assert root.get("role") == "img"
-    assert "residual block, identity shortcut, × 2" in [
+    assert "bottleneck residual block, identity shortcut, × 2" in [
         text.text for text in root.iter(f"{SVG}text")
     ]
 

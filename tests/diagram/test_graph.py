@@ -12,9 +12,10 @@ import pytest
 from explorer import get_spec, list_models, trace_model
 from explorer.analysis.layers import layers
 from explorer.diagram.graph import default_depth, graph_scene, openable, opened_to
-from explorer.diagram.graph_svg import graph_svg
-from explorer.diagram.interactive import heat, heat_shares, scene_data, theme_data
+from explorer.diagram.heat import scene_heat
+from explorer.diagram.interactive import scene_data, theme_data
 from explorer.diagram.scene import Scene
+from explorer.diagram.scene_svg import scene_svg
 from explorer.trace.records import KINDS, Trace
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -154,7 +155,7 @@ def test_a_pass_that_broke_off_is_drawn_as_far_as_it_came() -> None:
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_svg_names_every_box_and_says_what_it_shows(dark: bool) -> None:
     scene = graph_scene(traced("googlenet"), ("inception3a",))
-    root = ET.fromstring(graph_svg(scene, dark=dark))
+    root = ET.fromstring(scene_svg(scene, dark=dark))
     keys = {element.get("data-key") for element in root.iter() if element.get("data-key")}
     assert keys == {node.key for node in scene.nodes}
     assert root.findtext(f"{SVG}title") == "googlenet: every operation"
@@ -171,7 +172,7 @@ def test_text_of_a_model_is_escaped() -> None:
 
     Odd.__name__ = "<script>"
     trace = trace_model(nn.Sequential(Odd(nn.ReLU(), nn.Tanh())), (1, 3, 8, 8))
-    drawn = graph_svg(graph_scene(trace))
+    drawn = scene_svg(graph_scene(trace))
     assert "<script>" not in drawn
     assert "&lt;script&gt;" in drawn
 
@@ -200,11 +201,11 @@ def test_the_interactive_view_gets_what_the_svg_draws() -> None:
 
 def test_heat_is_deepest_where_most_is_spent() -> None:
     scene = graph_scene(traced("resnet18"), ())
-    shares = heat_shares(scene, "params")
+    shares = scene_heat(scene, traced("resnet18"), "params", "light").shares
     assert max(shares, key=shares.__getitem__) == "layer4"
     assert shares["layer4"] == 1
     assert shares["relu"] == 0
-    colors = heat(scene, "cost", "light")
-    drawn = graph_svg(scene, heat=colors)
-    assert all(f'fill="{color}"' in drawn for color in colors.values())
-    assert all(re.fullmatch("#[0-9A-F]{6}", color) for color in colors.values())
+    heat = scene_heat(scene, traced("resnet18"), "cost", "light")
+    drawn = scene_svg(scene, heat=heat)
+    assert all(f'fill="{color}"' in drawn for color in heat.colors.values())
+    assert all(re.fullmatch("#[0-9A-F]{6}", color) for color in heat.colors.values())

@@ -164,14 +164,35 @@ def _open_tab(app, name: str) -> Locator:
 def test_the_blocks_of_the_dataflow_are_drawn_and_select_their_layers(app, server) -> None:
     app.goto(server)
     panel = _open_tab(app, "Diagram")
-    expect(panel.get_by_test_id("stImage").locator("img, svg").first).to_be_visible()
-    app.click_row("blocks", 1)
-    assert "layer=layer1" in app.page.url
-    expect(app.widget("inspector")).to_contain_text("layer1")
+    frame = panel.locator(".frame")
+    expect(frame.locator("[data-close='layer1.0']").first).to_be_visible()
+    app.act(frame.locator("[data-node='layer1.0.conv2'] .box").click)
+    assert "layer=layer1.0.conv2" in app.page.url
+    expect(app.widget("inspector")).to_contain_text("layer1.0.conv2")
+    app.act(frame.locator("[data-close='layer1.0'] .hit").click)
+    assert "toggled=layer1.0" in app.page.url
+    expect(frame.locator("[data-open='layer1.0']")).to_be_visible()
+
+
+def test_a_stage_opens_as_its_blocks(app, server) -> None:
+    app.goto(server, "/?model=resnet50&tab=blocks&zoom=stages")
+    frame = app.page.locator(".frame")
+    expect(frame).to_contain_text("4 × bottleneck residual block")
+    app.act(frame.locator("[data-open] rect").nth(1).click)
+    assert "zoom" not in app.page.url  # blocks are the first picture
+    expect(frame.locator("[data-close='layer1.0']").first).to_be_visible()
+
+
+def test_the_tensors_of_a_network_are_drawn_and_select_their_layers(app, server) -> None:
+    app.goto(server, "/?model=lenet5&tab=blocks&zoom=volume")
+    frame = app.page.locator(".frame")
+    expect(frame).to_contain_text("16 × 10 × 10")
+    app.act(frame.locator("[data-node='c3'] polygon").first.click)
+    assert "layer=c3" in app.page.url
 
 
 def test_a_module_opens_in_the_diagram_and_a_box_selects_its_layer(app, server) -> None:
-    app.goto(server, "/?model=resnet18&tab=blocks&zoom=graph&open=2")
+    app.goto(server, "/?model=resnet18&tab=blocks&zoom=ops&open=2")
     frame = app.page.locator(".frame")
     expect(frame.locator("[data-node='layer2.0']")).to_be_visible()
     app.act(frame.locator("[data-open='layer2.0'] rect").click)
@@ -191,20 +212,50 @@ def test_a_module_opens_in_the_diagram_and_a_box_selects_its_layer(app, server) 
     expect(frame.locator("[data-node='layer2.0']")).to_have_class("node selected")
 
 
-def test_the_diagram_is_saved_as_it_is_shown(app, server, tmp_path: Path) -> None:
-    app.goto(server, "/?model=resnet18&tab=blocks&zoom=graph&open=1&toggled=layer1")
+def _save(app, name: str, path: Path) -> bytes:
+    """Save the diagram through its menu and return the file."""
+    if not app.widget("diagram_svg").is_visible():
+        app.page.get_by_role("button", name="Save").click()
     with app.page.expect_download() as download:
-        app.widget("diagram_svg").get_by_role("button").click()
-    assert download.value.suggested_filename == "resnet18.svg"
-    download.value.save_as(tmp_path / "resnet18.svg")
-    drawn = (tmp_path / "resnet18.svg").read_text(encoding="utf-8")
+        app.widget(f"diagram_{name}").get_by_role("button").click()
+    download.value.save_as(path)
+    return path.read_bytes()
+
+
+def test_the_diagram_is_saved_as_it_is_shown(app, server, tmp_path: Path) -> None:
+    app.goto(server, "/?model=resnet18&tab=blocks&zoom=ops&open=1&toggled=layer1")
+    drawn = _save(app, "svg", tmp_path / "a.svg").decode()
     assert 'data-key="layer1.0"' in drawn
     assert 'data-key="layer2"' in drawn
     assert "input 1×3×224×224" in drawn
+    assert _save(app, "png", tmp_path / "a.png").startswith(b"\x89PNG")
+    assert _save(app, "pdf", tmp_path / "a.pdf").startswith(b"%PDF")
+
+
+def test_the_saved_page_works_without_a_server(app, server, tmp_path: Path) -> None:
+    app.goto(server, "/?model=resnet18&tab=blocks&heat=params")
+    path = tmp_path / "resnet18.html"
+    _save(app, "html", path)
+    page = app.page.context.new_page()
+    requests, problems = [], []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(path.as_uri())
+    frame = page.locator(".frame")
+    expect(frame.locator("[data-node='layer1.0.conv1']")).to_be_visible()
+    frame.locator("[data-node='layer1.0.conv1'] .box").hover()
+    expect(frame.locator(".card")).to_contain_text("64*64*3*3 = 36,864")
+    frame.locator("[data-node='layer1.0.conv1'] .box").click()
+    expect(frame.locator("[data-node='layer1.0.conv1']")).to_have_class("node selected at")
+    page.get_by_label("How far it is open").select_option(label="depth 1")
+    expect(frame.locator("[data-node='layer1.0']")).to_be_visible()
+    expect(frame).to_contain_text("input 1×3×224×224")
+    assert requests == [path.as_uri()]
+    assert problems == []
 
 
 def test_a_layer_of_the_table_is_marked_in_the_diagram_and_found_by_words(app, server) -> None:
-    app.goto(server, "/?model=googlenet&tab=blocks&zoom=graph&layer=inception4a.branch2.0.conv")
+    app.goto(server, "/?model=googlenet&tab=blocks&zoom=ops&layer=inception4a.branch2.0.conv")
     frame = app.page.locator(".frame")
     expect(frame.locator(".node.selected")).to_have_count(1)
     frame.get_by_label("Find in the diagram").fill("inception5b")

@@ -453,20 +453,6 @@ def test_a_layer_folded_into_a_row_marks_that_row(open_app: Open) -> None:
     assert app.session_state["layer_table"]["selection"]["rows"] == [keys.index("layer1")]
 
 
-def test_a_block_is_selected_as_its_module_and_drawn(open_app: Open) -> None:
-    app = open_app(model="resnet18", tab="blocks")
-    shown = table(app, "blocks")
-    # ResNet-18: two basic blocks a stage; the first of stages 2 to 4 projects. Stage 1's two
-    # are equal and fold.
-    assert list(shown["Block"]) == [
-        "layer1.0", "layer2.0", "layer2.1", "layer3.0", "layer3.1", "layer4.0", "layer4.1"
-    ]  # fmt: skip
-    assert list(shown["×"]) == [2, 1, 1, 1, 1, 1, 1]
-    pick(app, "blocks", cell=(1, "What"))
-    assert address(app)["layer"] == "layer2.0"
-    assert not app.exception
-
-
 def drawn(app: AppTest) -> dict[str, Any]:
     """What the diagram's component was given."""
     (component,) = app.get("bidi_component")
@@ -474,7 +460,7 @@ def drawn(app: AppTest) -> dict[str, Any]:
 
 
 def test_the_diagram_is_opened_to_the_depth_and_the_modules_of_the_link(open_app: Open) -> None:
-    app = open_app(model="resnet18", tab="blocks", zoom="graph", open="1", toggled="layer1")
+    app = open_app(model="resnet18", tab="blocks", zoom="ops", open="1", toggled="layer1")
     assert not app.exception
     scene = drawn(app)["scene"]
     assert [group["key"] for group in scene["groups"]] == ["layer1"]
@@ -489,30 +475,73 @@ def test_the_selected_layer_is_marked_where_it_is_seen(open_app: Open) -> None:
         ("3", "layer1.0.conv1", "layer1.0.conv1"),
         ("3", "layer1.0", "layer1.0"),
     ):
-        app = open_app(model="resnet18", tab="blocks", zoom="graph", open=depth, layer=layer)
+        app = open_app(model="resnet18", tab="blocks", zoom="ops", open=depth, layer=layer)
         assert drawn(app)["selected"] == shown
 
 
 def test_boxes_are_coloured_by_what_the_link_says(open_app: Open) -> None:
-    app = open_app(model="lenet5", tab="blocks", zoom="graph", heat="params", flow="right")
+    app = open_app(model="lenet5", tab="blocks", zoom="ops", heat="params", flow="right")
     data = drawn(app)
     assert data["scene"]["horizontal"]
-    assert len(set(data["heat"].values())) > 2
-    assert drawn(open_app(model="lenet5", tab="blocks", zoom="graph"))["heat"] is None
+    assert len(set(data["heat"]["colors"].values())) > 2
+    assert drawn(open_app(model="lenet5", tab="blocks", zoom="ops"))["heat"] is None
 
 
 @pytest.mark.parametrize("model", ["vit_h_14", "hrnet_w18", "resnet1202", "timm:levit_128"])
 def test_the_diagram_of_any_model_opens_at_once_at_a_size_that_can_be_surveyed(
     open_app: Open, model: str
 ) -> None:
-    app = open_app(model=model, tab="blocks", zoom="graph")
+    app = open_app(model=model, tab="blocks", zoom="ops")
     assert not app.exception
     assert 5 < len(drawn(app)["scene"]["nodes"]) <= 60
 
 
-def test_a_plain_chain_is_said_to_have_no_blocks(open_app: Open) -> None:
-    app = open_app(model="vgg11", tab="blocks")
-    assert "plain chain" in app.info[0].value
+def test_blocks_are_drawn_first_and_equal_neighbours_once(open_app: Open) -> None:
+    # ResNet-18: two basic blocks a stage; the first of stages 2 to 4 projects. Stage 1's two
+    # are equal and fold.
+    groups = drawn(open_app(model="resnet18", tab="blocks"))["scene"]["groups"]
+    assert [(group["key"], group["badge"]) for group in groups] == [
+        ("layer1.0", "× 2"), ("layer2.0", ""), ("layer2.1", ""), ("layer3.0", ""),
+        ("layer3.1", ""), ("layer4.0", ""), ("layer4.1", ""),
+    ]  # fmt: skip
+
+
+def test_a_layer_of_an_equal_block_is_marked_in_the_one_that_is_drawn(open_app: Open) -> None:
+    for layer, shown in (
+        ("layer1.1.conv2", "layer1.0.conv2"), ("layer1.1", "layer1.0"), ("layer2.0", "layer2.0")
+    ):  # fmt: skip
+        app = open_app(model="resnet18", tab="blocks", layer=layer)
+        assert drawn(app)["selected"] == shown
+        assert drawn(app)["layer"] == layer
+
+
+def test_a_plain_chain_has_layers_and_no_frames(open_app: Open) -> None:
+    scene = drawn(open_app(model="vgg11", tab="blocks"))["scene"]
+    assert not scene["groups"]
+    assert sum(node["kind"] == "convolution" for node in scene["nodes"]) == 8
+
+
+@pytest.mark.parametrize("zoom", ["stages", "blocks", "ops", "volume"])
+@pytest.mark.parametrize(
+    "model", ["lenet5", "densenet121", "hrnet_w18", "vit_b_16", "torchvision:swin_t",
+              "timm:levit_128"]
+)  # fmt: skip
+def test_every_picture_of_every_kind_of_model_is_drawn(
+    open_app: Open, model: str, zoom: str
+) -> None:
+    app = open_app(model=model, tab="blocks", zoom=zoom)
+    assert not app.exception
+    data = drawn(app)
+    assert len(data["scene"]["nodes"]) > 1
+    assert data["scene"]["caption"].startswith(model)
+
+
+def test_another_picture_forgets_what_was_opened_by_hand(open_app: Open) -> None:
+    app = open_app(model="resnet18", tab="blocks", zoom="ops", open="1", toggled="layer1")
+    app.button_group(key="zoom").set_value("stages").run()
+    assert not app.exception
+    assert "toggled" not in address(app)
+    assert address(app)["zoom"] == "stages"
 
 
 @pytest.mark.parametrize("chart", ["cost", "profile", "map", "params"])

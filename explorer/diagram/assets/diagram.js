@@ -1,6 +1,5 @@
 // Draws a scene that the server has laid out, and reports what is clicked. It computes no layout.
 const NS = "http://www.w3.org/2000/svg";
-const ARROW = 7;
 const FAR = 0.42; // below this scale text is not readable, and not drawn
 const states = new WeakMap();
 
@@ -10,17 +9,6 @@ function make(tag, attributes, parent, text) {
   if (text !== undefined) element.textContent = text;
   if (parent) parent.appendChild(element);
   return element;
-}
-
-function curve(points, sideways) {
-  let path = `M${points[0][0]} ${points[0][1]}`;
-  for (let i = 1; i < points.length; i++) {
-    const [x0, y0] = points[i - 1], [x1, y1] = points[i];
-    if (Math.abs(sideways ? y0 - y1 : x0 - x1) < 0.5) path += `L${x1} ${y1}`;
-    else if (sideways) path += `C${(x0 + x1) / 2} ${y0} ${(x0 + x1) / 2} ${y1} ${x1} ${y1}`;
-    else path += `C${x0} ${(y0 + y1) / 2} ${x1} ${(y0 + y1) / 2} ${x1} ${y1}`;
-  }
-  return path;
 }
 
 export default function (component) {
@@ -34,20 +22,32 @@ export default function (component) {
     listen(frame, svg, state);
   }
   state.data = data;
+  state.svg = svg;
   state.report = (what, key) => setTriggerValue("act", { what, key });
-  frame.style.height = `${data.height}px`;
+  const full = data.height ? `min(${data.height}px, 100vh - 96px)` : "100vh";
+  if (!state.low) frame.style.height = full;
   for (const name of ["ink", "muted", "paper"]) frame.style.setProperty(`--${name}`, data.theme[name]);
   if (state.signature !== data.signature) {
     const first = state.signature === null || state.subject !== data.subject;
     const before = performance.now();
     build(svg, state);
+    hide(frame);
     frame.dataset.drawMs = (performance.now() - before).toFixed(1);
     state.signature = data.signature;
     state.subject = data.subject;
-    if (first) fit(svg, state);
-    else keepAnchor(state);
+    if (!first) keepAnchor(state);
+    else {
+      frame.style.height = full;
+      fit(svg, state);
+      // A picture that is not high needs no high window.
+      const high = Math.max(320, 100 + sceneHeight(state));
+      if (data.height && high < data.height) { frame.style.height = `${Math.round(high)}px`; state.low = true; }
+      else state.low = false;
+      if (data.selected) centre(svg, state, data.selected);
+    }
   }
   paint(state);
+  legend(frame, state);
   mark(svg, state);
   draw(svg, state);
   frame.dataset.signature = data.signature;
@@ -65,93 +65,154 @@ function build(svg, state) {
   state.nodes = new Map();
   state.frames = new Map();
   state.lines = [];
-  state.byKey = new Map(scene.nodes.map((node) => [node.key, node]));
+  state.byKey = new Map(scene.nodes.filter((node) => node.key).map((node) => [node.key, node]));
   state.groups = new Map(scene.groups.map((group) => [group.key, group]));
   // Whoever opened a module by the keyboard goes on at its first box, from where C closes it.
-  if (state.groups.has(state.at)) state.at = (scene.nodes.find((node) => inside(state.groups.get(state.at), node)) || {}).key;
-  for (const group of scene.groups) {
-    const g = make("g", { class: "group" }, groups);
-    state.frames.set(group.key, g);
-    make("rect", { class: "border", x: group.x, y: group.y, width: group.w, height: group.h, rx: 8 }, g);
-    state.items.push([group.x, group.y, group.x + group.w, group.y + group.h, g, true]);
-    // Titles stand above the lines, with paper behind them.
-    const t = make("g", { class: "group" }, nodes);
-    const title = make("g", { class: "title", "data-close": group.key }, t);
-    make("rect", { class: "behind", x: group.x + 6, y: group.y + 5, width: group.tw + 20, height: 17, rx: 3 }, title);
-    make("path", { d: `M${group.x + 10} ${group.y + 13.5}h8`, stroke: theme.muted, "stroke-width": 1.6 }, title);
-    make("text", { x: group.x + 23, y: group.y + 18 }, title, group.title);
-    state.items.push([group.x, group.y, group.x + group.tw + 30, group.y + 24, t, true]);
+  if (state.groups.has(state.at)) state.at = (scene.nodes.find((node) => node.key && inside(state.groups.get(state.at), node)) || {}).key;
+  for (const group of scene.groups) frameOf(group, groups, nodes, state);
+  for (const edge of scene.edges) line(edge, edge.role === "guide" ? null : edges, state);
+  for (const node of scene.nodes) box(node, nodes, state);
+  for (const edge of scene.edges) if (edge.role === "guide") line(edge, nodes, state);
+  for (const [x, y, text, size, anchor, style] of scene.texts) {
+    const t = make("text", { class: `words ${style}`, x, y: y + 0.35 * size, "font-size": size, "text-anchor": anchor }, nodes, text);
+    const wide = text.length * size * 0.7;
+    state.items.push([x - wide, y - size, x + wide, y + size, t, true]);
   }
-  const sideways = scene.horizontal;
-  for (const edge of scene.edges) {
-    const color = edge.role === "skip" ? theme.colors.add : edge.role === "bus" ? theme.colors.concat : theme.ink;
-    const points = edge.points.map((point) => [...point]);
-    const tip = points[points.length - 1], head = [...tip];
-    tip[sideways ? 0 : 1] -= ARROW;
-    const g = make("g", {}, edges);
-    make("path", { class: `edge ${edge.role}`, d: curve(points, sideways), stroke: color }, g);
-    const [x, y] = tip, a = 0.55 * ARROW;
-    const d = sideways ? `M${head[0]} ${head[1]}L${x} ${y - a}V${y + a}Z` : `M${head[0]} ${head[1]}L${x - a} ${y}H${x + a}Z`;
-    make("path", { d, fill: color }, g);
-    if (edge.text) make("title", {}, g, edge.text);
-    const xs = edge.points.map((p) => p[0]), ys = edge.points.map((p) => p[1]);
-    state.items.push([Math.min(...xs) - 4, Math.min(...ys) - 4, Math.max(...xs) + 4, Math.max(...ys) + 4, g, true]);
-    state.lines.push([edge, g.firstChild]);
+}
+
+function line(edge, parent, state) {
+  if (!parent) return;
+  const { theme } = state.data;
+  const color = edge.role === "skip" ? theme.colors.add : edge.role === "bus" ? theme.colors.concat : theme.ink;
+  const g = make("g", {}, parent);
+  const path = make("path", { class: `edge ${edge.role}`, d: edge.d, stroke: color }, g);
+  if (edge.width) path.style.strokeWidth = edge.width;
+  if (edge.dashed) path.setAttribute("stroke-dasharray", edge.role === "guide" ? "3 2" : "2 6");
+  if (edge.head) make("polygon", { points: edge.head, fill: color }, g);
+  if (edge.text) make("title", {}, g, edge.text);
+  state.items.push([...edge.box, g, true]);
+  if (edge.source) state.lines.push([edge, path]);
+}
+
+function frameOf(group, groups, nodes, state) {
+  const { theme } = state.data;
+  const g = make("g", { class: "group" }, groups);
+  state.frames.set(group.key, g);
+  make("rect", { class: "border", x: group.x, y: group.y, width: group.w, height: group.h, rx: 8 }, g);
+  state.items.push([group.x, group.y, group.x + group.w, group.y + group.h, g, true]);
+  // Titles stand above the lines, with paper behind them where a line may pass.
+  const t = make("g", { class: "group" }, nodes);
+  const title = make("g", { class: group.sign ? "title toggles" : "title", "data-close": group.sign ? group.key : "" }, t);
+  const beside = group.detail ? 0 : 15;
+  const x = group.x + group.at;
+  if (!group.detail) make("rect", { class: "behind", x: x - 3, y: group.y + 5, width: group.tw + 8 + (group.at < 20 ? beside : 0), height: 17, rx: 3 }, title);
+  if (group.sign) {
+    const left = group.detail || group.at >= 20 ? group.x + 8 : x + 2, middle = group.y + 13.5;
+    make("rect", { class: "hit", x: left - 8, y: group.y, width: 26, height: 26, fill: "transparent" }, title);
+    make("path", { d: `M${left} ${middle}h9` + (group.sign === "+" ? `M${left + 4.5} ${middle - 4.5}v9` : ""), stroke: theme.muted, "stroke-width": 1.6 }, title);
   }
-  for (const node of scene.nodes) {
-    const g = make("g", { class: "node", "data-node": node.key }, nodes);
-    const middle = [node.x + node.w / 2, node.y + node.h / 2];
-    const box = { x: node.x, y: node.y, width: node.w, height: node.h };
-    if (node.shape === "round") {
-      make("circle", { class: "box", cx: middle[0], cy: middle[1], r: node.w / 2 - 1 }, g);
-      const b = node.title === "+" ? 5.5 : 3.9, [x, y] = middle;
-      const d = node.title === "+" ? `M${x - b} ${y}H${x + b}M${x} ${y - b}V${y + b}` : `M${x - b} ${y - b}L${x + b} ${y + b}M${x - b} ${y + b}L${x + b} ${y - b}`;
-      make("path", { d, stroke: theme.colors[node.kind], "stroke-width": 2, "stroke-linecap": "round" }, g);
-    } else {
-      if (node.opens) make("rect", { ...box, x: node.x + 4, y: node.y + 4, rx: 6, class: "behind" }, g);
-      make("rect", { ...box, rx: node.shape === "pill" ? node.h / 2 : 6, class: "box" }, g);
-      const x = middle[0] - (node.opens ? 8 : 0);
-      if (node.detail) {
-        make("text", { class: "t", x, y: middle[1] - 4 }, g, node.title);
-        make("text", { class: "d", x, y: middle[1] + 13 }, g, node.detail);
-      } else make("text", { class: "t", x, y: middle[1] + 4.5 }, g, node.title);
-      if (node.opens) {
-        const o = make("g", { class: "open", "data-open": node.key }, g);
-        const [cx, cy] = [node.x + node.w - 13, middle[1]];
-        make("rect", { x: node.x + node.w - 25, y: node.y, width: 25, height: node.h, rx: 6 }, o);
-        make("path", { d: `M${cx - 4.5} ${cy}h9M${cx} ${cy - 4.5}v9` }, o);
-        make("title", {}, o, "Open this module");
-      }
-    }
-    state.nodes.set(node.key, g);
-    state.items.push([node.x - 6, node.y - 6, node.x + node.w + 6, node.y + node.h + 6, g, true]);
+  const words = group.detail || group.at >= 20 ? x : x + beside;
+  make("text", { class: group.detail ? "name" : "", x: words, y: group.y + 18 }, title, group.title);
+  if (group.detail) make("text", { class: "kind", x: words, y: group.y + 36 }, t, group.detail);
+  if (group.badge) make("text", { class: "badge", x: group.x + group.w - 14, y: group.y + 20 }, t, group.badge);
+  state.items.push([group.x, group.y, group.x + group.w, group.y + 44, t, true]);
+}
+
+function box(node, nodes, state) {
+  const { theme } = state.data;
+  if (node.shape === "dot") {
+    const dot = make("circle", { cx: node.x + 3, cy: node.y + 3, r: 3, fill: theme.ink }, nodes);
+    state.items.push([node.x - 3, node.y - 3, node.x + 9, node.y + 9, dot, true]);
+    return;
   }
+  const g = make("g", { class: "node", "data-node": node.key }, nodes);
+  const middle = [node.x + node.w / 2, node.y + node.h / 2];
+  const at = { x: node.x, y: node.y, width: node.w, height: node.h };
+  if (node.shape === "round") {
+    make("circle", { class: "box", cx: middle[0], cy: middle[1], r: node.w / 2 - (node.w > 25 ? 1 : 0) }, g);
+    const b = node.title === "+" ? 5.5 : 3.9, [x, y] = middle;
+    const d = node.title === "+" ? `M${x - b} ${y}H${x + b}M${x} ${y - b}V${y + b}` : `M${x - b} ${y - b}L${x + b} ${y + b}M${x - b} ${y + b}L${x + b} ${y - b}`;
+    make("path", { d, stroke: theme.colors[node.kind], "stroke-width": 2, "stroke-linecap": "round" }, g);
+  } else if (node.shape === "volume") {
+    for (const points of node.faces) make("polygon", { class: "box", points, "stroke-linejoin": "round" }, g);
+  } else if (node.shape === "card") {
+    make("rect", { ...at, rx: 8, class: "box" }, g);
+    const x = node.x + 14;
+    make("text", { class: "head", x, y: node.y + 26, "font-size": node.size }, g, node.title);
+    node.detail.split("\n").forEach((text, i) => make("text", { class: "line", x, y: node.y + 46 + 18 * i }, g, text));
+    const color = theme.colors[node.kind], wide = node.w - 28, y = node.y + node.h - 16;
+    make("rect", { x, y, width: wide, height: 6, rx: 3, fill: color, "fill-opacity": 0.18 }, g);
+    make("rect", { x, y, width: Math.max(2, wide * node.share), height: 6, rx: 3, fill: color }, g);
+    if (node.opens) opener(node, g, node.x + node.w - 15, node.y + 17, 30);
+  } else {
+    if (node.opens) make("rect", { ...at, x: node.x + 4, y: node.y + 4, rx: 6, class: "behind" }, g);
+    make("rect", { ...at, rx: node.shape === "pill" ? node.h / 2 : node.shape === "strip" ? 4 : 6, class: "box" }, g);
+    const x = middle[0] - (node.opens ? 8 : 0);
+    if (node.detail) {
+      make("text", { class: "t", x, y: middle[1] - 4, "font-size": node.size }, g, node.title);
+      make("text", { class: "d", x, y: middle[1] + 13 }, g, node.detail);
+    } else make("text", { class: "t", x, y: middle[1] + 0.36 * node.size, "font-size": node.size }, g, node.title);
+    if (node.opens) opener(node, g, node.x + node.w - 13, middle[1], node.h);
+  }
+  state.nodes.set(node.key, g);
+  state.items.push([node.x - 6, node.y - 6, node.x + node.w + 6, node.y + node.h + 6, g, true]);
+}
+
+function opener(node, g, cx, cy, height) {
+  const o = make("g", { class: "open", "data-open": node.key }, g);
+  make("rect", { x: cx - 12, y: cy - height / 2, width: 25, height, rx: 6 }, o);
+  make("path", { d: `M${cx - 4.5} ${cy}h9M${cx} ${cy - 4.5}v9` }, o);
+  make("title", {}, o, "Open");
 }
 
 // Colours of the boxes: by kind, or by a quantity.
 function paint(state) {
   const { theme, heat } = state.data;
-  for (const node of state.data.scene.nodes) {
-    const g = state.nodes.get(node.key), box = g.querySelector(".box"), back = g.querySelector(".behind");
-    const color = theme.colors[node.kind];
-    box.setAttribute("stroke", heat ? theme.muted : color);
-    const fill = heat ? heat[node.key] || theme.paper : node.shape === "round" ? theme.paper : node.strong ? theme.fills[node.kind] : theme.faint[node.kind];
-    box.setAttribute("fill", fill);
-    if (back) { back.setAttribute("stroke", heat ? theme.muted : color); back.setAttribute("fill", fill); }
+  for (const [key, node] of state.byKey) {
+    const g = state.nodes.get(key), boxes = g.querySelectorAll(".box"), back = g.querySelector(".behind");
+    const color = heat ? theme.muted : theme.colors[node.kind];
+    boxes.forEach((box, face) => {
+      box.setAttribute("stroke", color);
+      const own = node.shape === "volume" ? theme.faces[node.kind][face] : node.shape === "round" ? theme.paper : node.strong && node.shape !== "strip" ? theme.fills[node.kind] : theme.faint[node.kind];
+      box.setAttribute("fill", heat ? heat.colors[key] || theme.paper : own);
+    });
+    if (back) { back.setAttribute("stroke", color); back.setAttribute("fill", boxes[0].getAttribute("fill")); }
   }
 }
 
+// What the colours mean: the kinds that are drawn, or the scale of a quantity.
+function legend(frame, state) {
+  const { theme, heat, scene } = state.data, list = frame.querySelector(".legend");
+  list.replaceChildren();
+  const add = (text, fill, stroke) => {
+    const item = document.createElement("span");
+    if (fill) { const swatch = document.createElement("i"); swatch.style.background = fill; swatch.style.borderColor = stroke; item.append(swatch); }
+    item.append(text);
+    list.append(item);
+  };
+  if (heat) {
+    add(heat.title);
+    add("0");
+    const bar = document.createElement("b");
+    bar.style.background = `linear-gradient(to right, ${heat.scale.join(",")})`;
+    list.append(bar);
+    add(heat.most);
+  } else for (const kind of scene.kinds) add(kind, theme.fills[kind], theme.colors[kind]);
+}
+
 function mark(svg, state) {
-  const { selected } = state.data;
+  const { selected, layer } = state.data;
+  const picked = state.byKey.get(state.picked);
+  const chosen = picked && layer && (picked.selects || picked.key) === layer ? state.picked : selected;
   for (const [key, g] of state.nodes) {
-    g.classList.toggle("selected", key === selected);
+    g.classList.toggle("selected", key === chosen);
     g.classList.toggle("at", key === state.at);
   }
-  for (const [key, g] of state.frames) g.classList.toggle("selected", key === selected);
-  for (const [edge, path] of state.lines) path.classList.toggle("near", !!selected && (edge.source === selected || edge.target === selected));
-  if (selected !== state.selected) {
-    state.selected = selected;
-    if (selected && state.clicked !== selected) centre(svg, state, selected);
+  for (const [key, g] of state.frames) g.classList.toggle("selected", key === chosen);
+  for (const [edge, path] of state.lines) path.classList.toggle("near", !!chosen && (edge.source === chosen || edge.target === chosen));
+  if (chosen !== state.selected) {
+    state.selected = chosen;
+    if (chosen && state.clicked !== chosen) show(svg, state, chosen);
     state.clicked = null;
   }
 }
@@ -183,10 +244,15 @@ function fit(svg, state) {
   const whole = Math.min((width - 32) / scene.w, (height - top - 16) / scene.h);
   // A long network starts at its top, as large as it can be read.
   const across = scene.horizontal ? (height - top - 16) / scene.h : (width - 32) / scene.w;
-  state.k = Math.min(1.15, whole > 0.6 ? whole : Math.max(whole, Math.min(0.85, across)));
-  const free = [width - scene.w * state.k, height - scene.h * state.k];
-  state.x = free[0] > 32 ? free[0] / 2 : 16;
-  state.y = free[1] > top ? Math.max(top, free[1] / 2) : top;
+  const most = scene.horizontal ? 0.62 : 0.85;
+  state.k = Math.min(1.15, whole > 0.6 ? whole : Math.max(whole, Math.min(most, Math.max(across, 0.55))));
+  const free = width - scene.w * state.k;
+  state.x = free > 32 ? free / 2 : 16;
+  state.y = top;
+}
+
+function sceneHeight(state) {
+  return state.data.scene.h * state.k;
 }
 
 function clamp(svg, state) {
@@ -201,6 +267,7 @@ function zoom(svg, state, factor, x, y) {
   state.y = y - ((y - state.y) * k) / state.k;
   state.k = k;
   clamp(svg, state);
+  hide(svg.parentElement);
   later(svg, state);
 }
 
@@ -287,12 +354,16 @@ function listen(frame, svg, state) {
   svg.addEventListener("pointerleave", () => hide(frame));
   frame.querySelector(".tools").addEventListener("click", (event) => {
     const what = event.target.dataset.do;
-    if (what === "fit") { fit(svg, state); later(svg, state); }
+    if (what === "full") {
+      if (document.fullscreenElement) document.exitFullscreen();
+      else frame.requestFullscreen();
+    } else if (what === "fit") { fit(svg, state); later(svg, state); }
     else if (what) zoom(svg, state, what === "in" ? 1.25 : 0.8, svg.clientWidth / 2, svg.clientHeight / 2);
   });
   frame.addEventListener("keydown", (event) => key(event, frame, svg, state));
   search(frame, svg, state);
   new ResizeObserver(() => later(svg, state)).observe(svg);
+  frame.addEventListener("fullscreenchange", () => { fit(svg, state); later(svg, state); });
 }
 
 function distance(pointers) {
@@ -303,7 +374,7 @@ function distance(pointers) {
 function click(target, state) {
   const open = target.closest("[data-open]"), close = target.closest("[data-close]"), node = target.closest("[data-node]");
   if (open) toggle(state, open.dataset.open);
-  else if (close) toggle(state, close.dataset.close);
+  else if (close && close.dataset.close) toggle(state, close.dataset.close);
   else if (node) pick(state, node.dataset.node);
 }
 
@@ -315,8 +386,9 @@ function toggle(state, name) {
 function pick(state, name) {
   state.clicked = name;
   state.at = name;
+  state.picked = name;
   for (const [each, g] of state.nodes) g.classList.toggle("selected", each === name);
-  state.report("select", name);
+  state.report("select", state.byKey.get(name).selects || name);
 }
 
 // Arrows go along the lines; without a box in focus the first arrow takes the first box.
@@ -325,12 +397,12 @@ function key(event, frame, svg, state) {
   const step = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
   const { scene } = state.data;
   if (step) {
-    let next = state.at && state.byKey.has(state.at) ? null : scene.nodes[0].key;
+    let next = state.at && state.byKey.has(state.at) ? null : state.byKey.has(state.selected) ? state.selected : scene.nodes.find((node) => node.key).key;
     if (!next) {
       const side = event.key === "ArrowLeft" || event.key === "ArrowRight";
       const along = scene.horizontal ? side : !side;
-      const lines = scene.edges.filter((edge) => (step > 0 ? edge.source : edge.target) === state.at);
-      if (along) next = lines.length ? (step > 0 ? lines[0].target : lines[0].source) : null;
+      const link = scene.links.find((ends) => ends[step > 0 ? 0 : 1] === state.at);
+      if (along) next = link ? link[step > 0 ? 1 : 0] : null;
       else next = beside(scene, state.byKey.get(state.at), step);
     }
     if (next) { state.at = next; mark(svg, state); show(svg, state, next); say(frame, state, next); }
@@ -355,13 +427,15 @@ function inside(group, node) {
 // The nearest box in the same row.
 function beside(scene, node, step) {
   const [along, across, size] = scene.horizontal ? ["y", "x", "w"] : ["x", "y", "h"];
-  const row = scene.nodes.filter((n) => n[across] < node[across] + node[size] && node[across] < n[across] + n[size] && step * (n[along] - node[along]) > 0);
+  const row = scene.nodes.filter((n) => n.key && n[across] < node[across] + node[size] && node[across] < n[across] + n[size] && step * (n[along] - node[along]) > 0);
   row.sort((a, b) => step * (a[along] - b[along]));
   return row.length ? row[0].key : null;
 }
 
 function show(svg, state, name) {
-  const node = state.byKey.get(name), x = state.x + node.x * state.k, y = state.y + node.y * state.k;
+  const node = state.byKey.get(name) || state.groups.get(name);
+  if (!node) return;
+  const x = state.x + node.x * state.k, y = state.y + node.y * state.k;
   if (x < 10 || y < 50 || x + node.w * state.k > svg.clientWidth - 10 || y + node.h * state.k > svg.clientHeight - 10) centre(svg, state, name);
 }
 
@@ -370,15 +444,29 @@ function say(frame, state, name) {
   frame.querySelector(".said").textContent = [node.title, node.detail, ...node.card.map((row) => row.join(" "))].filter(Boolean).join(", ");
 }
 
+// Boxes by their words, and layers inside closed boxes by theirs: those lead to the box.
 function search(frame, svg, state) {
   const input = frame.querySelector("input"), found = frame.querySelector(".found");
   let hits = [], at = 0;
-  const go = () => { if (hits.length) { state.at = hits[at]; centre(svg, state, hits[at]); mark(svg, state); found.textContent = `${at + 1} of ${hits.length}`; } };
+  const go = () => {
+    if (!hits.length) return;
+    const [key, layer] = hits[at];
+    state.at = key;
+    centre(svg, state, key);
+    mark(svg, state);
+    found.textContent = `${at + 1} of ${hits.length}` + (layer ? `: ${layer}` : "");
+  };
   input.addEventListener("input", () => {
-    const words = input.value.toLowerCase().replaceAll("x", "×").split(/\s+/).filter(Boolean);
-    const text = (node) => [node.key, node.title, node.detail, node.kind].join(" ").toLowerCase().replaceAll("x", "×");
-    hits = words.length ? state.data.scene.nodes.filter((node) => words.every((word) => text(node).includes(word))).map((node) => node.key) : [];
-    for (const [each, g] of state.nodes) g.classList.toggle("hit", hits.includes(each));
+    const plain = (text) => text.toLowerCase().replace(/(\d)\s*[x×]\s*(?=\d)/g, "$1×");
+    const words = plain(input.value).split(/\s+/).filter(Boolean);
+    const matches = (text) => words.every((word) => plain(text).includes(word));
+    const { scene } = state.data;
+    hits = !words.length ? [] : [
+      ...scene.nodes.filter((node) => node.key && matches([node.key, node.title, node.detail, node.kind].join(" "))).map((node) => [node.key, ""]),
+      ...scene.index.filter((entry) => matches(entry[1])).map((entry) => [entry[2], entry[0]]),
+    ];
+    const boxes = new Set(hits.map((hit) => hit[0]));
+    for (const [each, g] of state.nodes) g.classList.toggle("hit", boxes.has(each));
     found.textContent = words.length && !hits.length ? "nothing found" : "";
     at = 0;
     go();
@@ -415,7 +503,10 @@ function hover(frame, svg, state, event) {
     card.dataset.key = node.key;
     card.hidden = false;
   }
-  const box = frame.getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
-  card.style.left = `${Math.max(4, Math.min(x + 14, box.width - card.offsetWidth - 6))}px`;
-  card.style.top = `${Math.max(4, Math.min(y + 14, box.height - card.offsetHeight - 6))}px`;
+  // Beside the box, so that it covers neither it nor what stands above and below it.
+  const wide = frame.clientWidth, left = state.x + node.x * state.k, right = left + node.w * state.k;
+  const top = state.y + node.y * state.k;
+  const free = right + 12 + card.offsetWidth < wide ? right + 12 : left - 12 - card.offsetWidth;
+  card.style.left = `${Math.max(4, Math.min(free, wide - card.offsetWidth - 6))}px`;
+  card.style.top = `${Math.max(4, Math.min(free < 4 ? top + node.h * state.k + 10 : top, frame.clientHeight - card.offsetHeight - 6))}px`;
 }
