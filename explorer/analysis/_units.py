@@ -1,13 +1,14 @@
 """The blocks that a comparison speaks of, and what part of its block a layer is.
 
-`find_blocks` finds what forks and joins. People also count what does not: the strided mobile
-block that has no shortcut, and each layer of a dense block; and they count attention and the
-MLP behind it as one.
+`find_blocks` finds what forks and joins, and the inverted residual block without a shortcut.
+People also count the depthwise separable convolution, and each layer of a dense block; and they
+count attention and the MLP behind it as one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from explorer.analysis.layers import Layer, window_of
@@ -15,6 +16,8 @@ from explorer.blocks import Block, find_blocks
 from explorer.trace.records import Trace
 
 _TAIL = frozenset(("normalization", "activation", "dropout"))
+_JOINLESS = ("attention", "inverted")
+"""Kinds of blocks that end in a layer of their own and not where paths meet."""
 MAIN, SHORTCUT, GATE, JOIN = "main", "shortcut", "gate", "join"
 
 
@@ -22,8 +25,9 @@ class CountedBlock(NamedTuple):
     """One block of a network, as people count blocks."""
 
     kind: str
-    """"residual", "dense", "branches", "attention", "transformer" (attention and MLP), or
-    "depthwise" (a depthwise convolution between pointwise ones, without a shortcut)."""
+    """"residual", "dense", "branches", "attention", "inverted" (an inverted residual block without
+    a shortcut), "transformer" (attention and MLP), or "depthwise" (a depthwise convolution and
+    the pointwise one behind it)."""
     path: str
     """The deepest module that runs all of it; "" for the model itself."""
     shortcuts: tuple[str, ...]
@@ -87,7 +91,7 @@ class _Units:
                 roles.update(dict.fromkeys((*block.branches[-1], block.join), GATE))
             else:
                 roles.update(dict.fromkeys(block.shortcut_ops, SHORTCUT))
-                if block.kind != "attention":
+                if block.kind not in _JOINLESS:
                     roles.update(dict.fromkeys(block.merges, JOIN))
         return roles
 
@@ -209,28 +213,19 @@ class _Units:
         parents = [call.path.rpartition(".")[0] for call in calls]
         return parents[0] if parents else ""
 
-    # --- mobile blocks without a shortcut ---------------------------------------------------
+    # --- depthwise separable convolutions ----------------------------------------------------
 
     def depthwise(self) -> None:
-        """Make units of depthwise convolutions with the pointwise ones around them."""
+        """Make units of depthwise convolutions with the pointwise ones behind them."""
         loose = [
             place
             for place, row in enumerate(self.rows)
             if row.macs and self._unit(row) < 0 and self._role(row) != GATE
         ]
-        taken = -1
-        for position, place in enumerate(loose):
-            if not is_depthwise(self.rows[place]) or position + 1 == len(loose):
-                continue
-            first = place
-            widens = loose[position - 1] if position else -1
-            if widens > taken and self._widens(widens, place):
-                first = widens
-            last = loose[position + 1]
-            if not is_pointwise(self.rows[last]) or not self._adjacent(place, last):
-                continue
-            taken = last
-            self._depthwise(first, self._with_tail(last))
+        for place, last in pairwise(loose):
+            separable = is_depthwise(self.rows[place]) and is_pointwise(self.rows[last])
+            if separable and self._adjacent(place, last):
+                self._depthwise(place, self._with_tail(last))
 
     def _role(self, row: Layer) -> str:
         """What part a row is; one with several ops is what the first that is any is."""
@@ -241,11 +236,6 @@ class _Units:
         """The unit that has an op of a row; a module may begin with ops that are in none."""
         ops = range(row.first_op, row.last_op)
         return next((self.owner[op] for op in ops if op in self.owner), -1)
-
-    def _widens(self, before: int, place: int) -> bool:
-        row = self.rows[before]
-        wide = is_pointwise(row) and channels(row.output_shape) > channels(row.input_shapes[0])
-        return wide and self._adjacent(before, place)
 
     def _adjacent(self, first: int, last: int) -> bool:
         """Whether nothing between two rows belongs to another block."""
