@@ -344,11 +344,14 @@ def _names(choices: tuple[Choice, ...], traces: list[Trace]) -> tuple[str, ...]:
     names = display_names(traces)
     if not any(choice.options for choice in choices):
         return names
-    told = [
-        " ".join((choice.model, *(f"{key}={option_text(value)}" for key, value in choice.options)))
-        for choice in choices
-    ]
+    told = [_name(choice, sized=len({c.input_shape for c in choices}) > 1) for choice in choices]
     return tuple(told) if len(set(told)) == len(told) else names
+
+
+def _name(choice: Choice, *, sized: bool) -> str:
+    options = ", ".join(f"{name}={option_text(value)}" for name, value in choice.options)
+    size = f" at {' × '.join(map(str, choice.input_shape[2:]))}" if sized else ""
+    return choice.model + (f" ({options})" if options else "") + size
 
 
 @st.cache_data(max_entries=64, show_spinner="Comparing")

@@ -247,15 +247,15 @@ def _slot(number: int, count: int) -> None:
         if _asked(name):
             with st.popover("Options", icon=":material/tune:"):
                 _options(number, name, options)
-        st.button(
-            "Remove",
-            key=f"compare_remove_{number}",
-            icon=":material/close:",
-            type="tertiary",
-            disabled=count <= 2,
-            on_click=_remove,
-            args=(number,),
-        )
+        if count > 2:
+            st.button(
+                "Remove",
+                key=f"compare_remove_{number}",
+                icon=":material/close:",
+                type="tertiary",
+                on_click=_remove,
+                args=(number,),
+            )
     if options:
         st.caption(plain(options.replace(";", ", ")))
     for problem in state[_PROBLEMS][number]:

@@ -27,7 +27,7 @@ from pages.shared.widgets import plain, theme
 Choices = tuple[Choice, ...]
 
 _LAYERS_PAGE: Final = "pages/inspect/layers.py"
-_HEIGHT: Final = 420
+_HEIGHT: Final = 450
 """Of a diagram, in pixels."""
 _ROW: Final = 30
 _TABLE_ROWS: Final = 16
@@ -97,15 +97,26 @@ def totals(view: View, shown: Choices) -> None:
         ("ImageNet top-1", "published, never guessed", [_accuracy(choice) for choice in shown]),
     ]
     _table([(m.name, _shape(choice)) for m, choice in zip(models, shown, strict=True)], rows)
-    st.caption(cache.overview(shown[0], view.convention).statement)
+    sizes = {choice.input_shape for choice in shown}
+    note = " Sizes differ between the models, and with them the costs." if len(sizes) > 1 else ""
+    st.caption(cache.overview(shown[0], view.convention).statement + note)
 
 
 def _counted(value: Count, text: Any = compact) -> tuple[str, str]:
-    exact = count(value.value)
-    if not value.difference:
-        return text(value.value), exact
-    ratio = f" · ×{rounded(value.ratio)}" if value.ratio else ""
-    return text(value.value), f"{exact} · {value.difference:+,}{ratio}"
+    """Short, exact where that is not the same, and how far from the first model."""
+    short, exact = text(value.value), count(value.value)
+    told = [exact] if exact != short else []
+    if value.difference:
+        told.append(f"{value.difference:+,}".replace("-", "−"))
+        told.append(_ratio(value.ratio or 0))
+    return short, " · ".join(filter(None, told))
+
+
+def _ratio(ratio: float) -> str:
+    """A factor; none where the first model has nothing or hardly less."""
+    if not ratio or f"{ratio:.3f}" == "1.000":
+        return ""
+    return f"×{ratio:.3f}" if 0.1 <= ratio < 10 else f"×{rounded(ratio)}"
 
 
 def _cost(model: ComparedModel) -> tuple[str, str]:
@@ -120,8 +131,10 @@ def _against(value: float, first: float) -> str:
     ratio = value / first
     if ratio >= 2:
         return f"×{rounded(ratio)}"
-    sign = "+" if ratio > 1 else "−"
-    return f"{sign}{percent(abs(ratio - 1))}"
+    size = percent(abs(ratio - 1))
+    if size.startswith("<"):
+        return f"{size} {'more' if ratio > 1 else 'less'}"
+    return f"{'+' if ratio > 1 else '−'}{size}"
 
 
 def _accuracy(choice: Choice) -> tuple[str, str]:
@@ -149,7 +162,8 @@ def _table(
     """A column for each model; every cell and every head with a small second line."""
 
     def cell(tag: str, value: str, detail: str) -> str:
-        return f"<{tag}><b>{escape(value)}</b><small>{escape(detail)}</small></{tag}>"
+        small = f" <small>{escape(detail)}</small>" if detail else ""
+        return f"<{tag}><b>{escape(value)}</b>{small}</{tag}>"
 
     head = "".join(cell("th", *each) for each in heads)
     body = "".join(
@@ -157,7 +171,7 @@ def _table(
         for title, note, cells in rows
     )
     st.html(
-        f'<div class="beside"><table><thead><tr><th></th>{head}</tr></thead>'
+        f'<div class="beside beside-{len(heads)}"><table><thead><tr><th></th>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 
@@ -250,9 +264,9 @@ def _difference_table(view: View, found: cache.Difference, frame: pd.DataFrame) 
     unit = view.convention.unit
     column = st.column_config
     longest = max(len(str(key)) for side in ("Left", "Right") for key in frame[side])
-    width = min(max(90, 7 * longest), 190)
+    width = min(max(70, 6 * longest + 14), 190)
     st.dataframe(
-        frame.drop(columns=["Kind", "Left params", "Right params"]),
+        _displayed(frame, unit),
         hide_index=True,
         row_height=_ROW,
         height=min(len(frame), _TABLE_ROWS) * _ROW + 38,
@@ -260,19 +274,28 @@ def _difference_table(view: View, found: cache.Difference, frame: pd.DataFrame) 
         on_select=lambda: _select_row(places, before),
         selection_mode=["single-row", "single-cell"],
         column_config={
-            "Stage": column.TextColumn(width=80),
-            "Status": column.TextColumn(width=84),
+            "Stage": column.TextColumn(width=66),
+            "Status": column.TextColumn(width=76),
             "Left": column.TextColumn(found.names[0], width=width),
             "Right": column.TextColumn(found.names[1], width=width),
-            "Difference": column.TextColumn(width=240),
-            "Shape": column.TextColumn("Output", width=190),
-            "More params": column.NumberColumn(format="localized", width=100),
-            f"More {unit}": column.NumberColumn(format="localized", width=115),
+            "Difference": column.TextColumn(width=250),
+            "Shape": column.TextColumn("Output", width=160),
+            "More params": column.NumberColumn(format="localized", width=92),
+            f"More {unit}": column.NumberColumn(format="localized", width=108),
             "More activation bytes": column.NumberColumn(
                 "More activations", format="localized", width=125, help="In bytes."
             ),
         },
     )
+
+
+def _displayed(frame: pd.DataFrame, unit: str) -> pd.DataFrame:
+    """What the page has room for, with what a reader asks first in front."""
+    columns = ["Stage", "Status", "Left", "Right", "Difference", "More params", f"More {unit}"]
+    shown = frame[[*columns, "Shape", "More activation bytes"]].copy()
+    shown["Difference"] = shown["Difference"].str.replace("->", "→")
+    shown["Shape"] = shown["Shape"].str.replace(" × ", "×").str.replace("->", "→")
+    return shown
 
 
 def _select_row(places: Sequence[int], before: int | None) -> None:

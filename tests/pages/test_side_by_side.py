@@ -64,7 +64,7 @@ def test_the_summary_is_the_library_s(open_page: Open) -> None:
     (sentence,) = summary(diff(*traces))
     assert f"**{sentence}**" in said(app)
     assert count(traces[1].params) in html(app)
-    assert f"{traces[1].params - traces[0].params:+,}" in html(app)
+    assert f"−{traces[0].params - traces[1].params:,}" in html(app)
 
 
 def test_accuracy_stands_with_its_crop_and_source_or_not_at_all(open_page: Open) -> None:
@@ -176,7 +176,7 @@ def test_models_are_added_and_removed_and_an_example_replaces_them(open_page: Op
     assert address(app)["models"] == "vgg16_c,vgg16"
     app.text_input(key="compare_options_1").set_value("num_classes=10").run()
     assert address(app)["models"] == "vgg16_c,vgg16(num_classes=10)"
-    assert "vgg16 num_classes=10 differs from vgg16_c" in said(app)
+    assert "vgg16 (num_classes=10) differs from vgg16_c" in said(app)
     app.selectbox(key="compare_size").set_value("each").run()
     assert address(app)["sizes"] == "224x224,224x224"
     assert not app.exception
