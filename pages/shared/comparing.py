@@ -191,14 +191,14 @@ def controls(view: View) -> None:
             key="compare_size",
             format_func=_size_label,
             on_change=_change_size,
-            width=210,
+            width=165,
         )
         st.selectbox(
             "Predict time on",
             [device.name for device in devices()],
             key="compare_device",
             on_change=address.touch,
-            width=210,
+            width=190,
         )
         with st.popover("Examples", icon=":material/lightbulb:"):
             for number, (title, models) in enumerate(EXAMPLES.items()):
@@ -224,7 +224,7 @@ def _slot(number: int, count: int) -> None:
     offered = image_models(state["compare_source"])
     state[f"compare_model_{number}"] = name
     st.selectbox(
-        f"Model {number + 1}" if number else "Model 1, which the others are compared with",
+        f"Model {number + 1}" if number else "Model 1 (reference)",
         offered if name in offered else [name, *offered],
         key=f"compare_model_{number}",
         format_func=_model_label,

@@ -85,16 +85,16 @@ def totals(view: View, shown: Choices) -> None:
         ("Depth", "layers with weights", [_counted(m.depth) for m in models]),
         (
             "Predicted time",
-            f"{view.device}, float32, roofline; not measured",
+            f"{view.device}, float32; not measured",
             [(f"{rounded(ms)} ms", _against(ms, milliseconds[0])) for ms in milliseconds],
         ),
         (
             "Peak memory",
-            "activations alive at once, predicted for eager PyTorch in float32",
+            "of activations, predicted, float32",
             [(memory(n), _against(n, peaks[0])) for n in peaks],
         ),
         ("Weights", "in memory, float32", [(memory(n), _against(n, weights[0])) for n in weights]),
-        ("ImageNet top-1", "published, never guessed", [_accuracy(choice) for choice in shown]),
+        ("ImageNet top-1", "published", [_accuracy(choice) for choice in shown]),
     ]
     _table([(m.name, _shape(choice)) for m, choice in zip(models, shown, strict=True)], rows)
     sizes = {choice.input_shape for choice in shown}
