@@ -384,8 +384,8 @@ def diagrams(view: View, shown: Choices) -> None:
             with column:
                 _diagram(view, shown[place], place, depth)
     st.caption(
-        "A plus opens a box, a minus closes it. Drag to move, Ctrl and the wheel to zoom. The name "
-        "above a diagram opens it on a page of its own."
+        "A plus opens a box, a minus closes it. Drag to move, Ctrl and the wheel to zoom: the "
+        "diagrams move as one. The name above a diagram opens it on a page of its own."
     )
 
 
@@ -401,7 +401,7 @@ def _diagram(view: View, choice: Choice, place: int, depth: int) -> None:
     )
     draw(
         key=key,
-        data={**drawn.data, "signature": f"{drawn.signature} {place}", "height": _HEIGHT},
+        data={**drawn.data, "signature": drawn.signature, "height": _HEIGHT, "beside": True},
         on_act_change=lambda: _act(key, place),
         height="content",
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import expect
 
 from explorer import trace_model
@@ -39,4 +41,13 @@ def test_charts_and_diagrams_are_drawn_when_their_tabs_are_opened(app, server) -
     for place in range(3):
         expect(app.widget(f"compare_diagram_{place}").locator("svg").first).to_be_visible()
     assert "tab=diagrams" in app.page.url
+
+    # One of them is zoomed, and the others are at its scale.
+    views = [app.widget(f"compare_diagram_{place}").locator(".view") for place in range(3)]
+    before = views[0].get_attribute("transform")
+    app.widget("compare_diagram_0").locator('[data-do="in"]').click()
+    expect(views[0]).not_to_have_attribute("transform", before)
+    scale = re.search(r"scale\([0-9.]+\)", views[0].get_attribute("transform"))[0]
+    for view in views:
+        expect(view).to_have_attribute("transform", re.compile(re.escape(scale)))
     app.assert_no_errors()
