@@ -51,3 +51,12 @@ def test_charts_and_diagrams_are_drawn_when_their_tabs_are_opened(app, server) -
     for view in views:
         expect(view).to_have_attribute("transform", re.compile(re.escape(scale)))
     app.assert_no_errors()
+
+
+def test_a_link_opens_the_page_on_a_server_that_nobody_has_visited(app, cold_server) -> None:
+    app.goto(cold_server, "/side_by_side?models=resnet18,lenet5,plain18&size=30x30")
+    expect(app.page.get_by_text("plain18 differs from resnet18")).to_be_visible()
+    expect(app.page.get_by_text("The nearest size that works is 1x32x32.")).to_be_visible()
+    # Streamlit's "Page not found" would stand in front of the page.
+    expect(app.page.get_by_role("dialog")).to_have_count(0)
+    app.assert_no_errors()
