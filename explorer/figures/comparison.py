@@ -69,7 +69,13 @@ def stage_bars(comparison: Comparison, *, measure: str = "cost", theme: str = "l
         )
     title = measure_title(measure, comparison.unit)
     styled(figure, f"{title} by stage", theme, height=170 + 52 * len(names))
-    figure.update_layout(barmode="stack", bargap=0.3, margin_b=70, legend_traceorder="normal")
+    figure.update_layout(
+        barmode="stack",
+        bargap=0.3,
+        margin_b=70,
+        legend_traceorder="normal",
+        uniformtext={"minsize": 10, "mode": "hide"},
+    )
     figure.update_yaxes(categoryorder="array", categoryarray=names[::-1], showgrid=False)
     figure.update_xaxes(tickformat="~s", showgrid=True, title_text=_axis_title(measure, title))
     return figure

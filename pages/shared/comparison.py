@@ -163,7 +163,9 @@ def _table(
 
     def cell(tag: str, value: str, detail: str) -> str:
         small = f" <small>{escape(detail)}</small>" if detail else ""
-        return f"<{tag}><b>{escape(value)}</b>{small}</{tag}>"
+        # A long name may break behind an underscore.
+        name = escape(value).replace("_", "_<wbr>")
+        return f"<{tag}><b>{name}</b>{small}</{tag}>"
 
     head = "".join(cell("th", *each) for each in heads)
     body = "".join(
