@@ -30,6 +30,13 @@ page = st.navigation(
                 icon=":material/fact_check:",
             ),
         ],
+        "Compare": [
+            st.Page(
+                "pages/compare/side_by_side.py",
+                title="Side by side",
+                icon=":material/compare:",
+            ),
+        ],
     }
 )
 with st.spinner("Loading PyTorch. Only the first visitor after a start waits for it."):

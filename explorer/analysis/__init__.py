@@ -1,5 +1,6 @@
-"""What a trace says: totals, layers, stages, memory, formulas, each a pure function of it."""
+"""What traces say: totals, layers, stages, memory, formulas, differences; pure functions."""
 
+from explorer.analysis.compare import Comparison, Diff, compare, diff
 from explorer.analysis.layers import (
     Layer,
     layers,
@@ -20,11 +21,14 @@ from explorer.analysis.memory import (
 )
 from explorer.analysis.receipts import Receipt, ReceiptLine, receipt
 from explorer.analysis.stages import Stage, stages
+from explorer.analysis.summary import summary
 from explorer.analysis.totals import DEFAULT, Convention, Totals, totals
 
 __all__ = [
     "DEFAULT",
+    "Comparison",
     "Convention",
+    "Diff",
     "InferenceMemory",
     "LargestBatch",
     "Layer",
@@ -33,6 +37,8 @@ __all__ = [
     "Stage",
     "Totals",
     "TrainingMemory",
+    "compare",
+    "diff",
     "inference_memory",
     "largest_batch",
     "layers",
@@ -41,6 +47,7 @@ __all__ = [
     "precisions",
     "receipt",
     "stages",
+    "summary",
     "to_csv",
     "to_json",
     "to_markdown",

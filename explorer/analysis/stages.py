@@ -274,6 +274,8 @@ def _channel_axis(
     if source < 0 or op.kind in _CHANNELS_FIRST or op.name == "batch_norm":
         return min(1, rank - 1)
     before, axis = _output_shape(trace.ops[source]), channels[source]
+    if not before:
+        return min(1, rank - 1)  # a single number has no channels
     attrs = op.attrs
     if op.name == "permute" and len(attrs.get("dims", ())) == rank:
         dims: list[int] = [dim % rank for dim in attrs["dims"]]

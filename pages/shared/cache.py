@@ -41,9 +41,12 @@ from explorer.analysis import (
     training_memory,
 )
 from explorer.analysis.catalogue import Entry, entry
+from explorer.analysis.compare import Comparison, compare, diff, display_names
+from explorer.analysis.diff_table import diff_frame
 from explorer.analysis.memory import Precision
 from explorer.analysis.published import REID_INPUT, ReidCounts, reid_counts
-from explorer.analysis.roofline import Bottlenecks, Prediction, bottlenecks, predict
+from explorer.analysis.roofline import Bottlenecks, Prediction, bottlenecks, get_device, predict
+from explorer.analysis.summary import summary
 from explorer.analysis.time_receipt import TimeReceipt, time_receipt
 from explorer.diagram.export import scene_file, scene_html
 from explorer.diagram.heat import Heat, scene_heat
@@ -51,6 +54,7 @@ from explorer.diagram.interactive import heat_data, scene_data, signature, theme
 from explorer.diagram.scene import Scene
 from explorer.diagram.views import FIRST_DIRECTION, ViewName, depths, view_scene
 from explorer.errors import ExplorerError, InputSizeError, TraceError
+from explorer.figures.comparison import cumulative_curves, stage_bars
 from explorer.figures.cost import cost_bars
 from explorer.figures.memory import memory_timeline, training_bars
 from explorer.figures.modules import module_map
@@ -61,7 +65,7 @@ from explorer.latency import LatencyRecord, recorded
 from explorer.models._registry import OptionValue
 from explorer.trace.records import Trace, Value
 from explorer.zoo import source_file
-from pages.shared.choice import DEFAULT_MODEL, Choice, native_choice
+from pages.shared.choice import DEFAULT_MODEL, Choice, native_choice, option_text
 
 if TYPE_CHECKING:
     from pages.shared.setup import Setup, Training
@@ -497,6 +501,96 @@ def reid_row_counts(name: str) -> ReidCounts:
 def recorded_latencies(model: str) -> list[LatencyRecord]:
     """The measurements of a model that come with the library."""
     return recorded(model)
+
+
+# ---------------------------------------------------------------- side by side
+
+
+class SideBySide(NamedTuple):
+    """Several traced models, and what each differs from the first in."""
+
+    comparison: Comparison
+    summaries: tuple[tuple[str, ...], ...]
+    """Sentences for each model but the first."""
+
+
+class Difference(NamedTuple):
+    """Two models aligned layer by layer."""
+
+    names: tuple[str, str]
+    frame: pd.DataFrame
+    """See `explorer.analysis.diff_table`; the index is the row's place."""
+
+
+class Footprint(NamedTuple):
+    """What a forward pass needs of a device; nothing here was measured."""
+
+    milliseconds: float
+    peak_bytes: int
+    """Of activations."""
+    weight_bytes: int
+
+
+def _names(choices: tuple[Choice, ...], traces: list[Trace]) -> tuple[str, ...]:
+    """The models' names, with their options where they have any."""
+    names = display_names(traces)
+    if not any(choice.options for choice in choices):
+        return names
+    told = [_name(choice, sized=len({c.input_shape for c in choices}) > 1) for choice in choices]
+    return tuple(told) if len(set(told)) == len(told) else names
+
+
+def _name(choice: Choice, *, sized: bool) -> str:
+    options = ", ".join(f"{name}={option_text(value)}" for name, value in choice.options)
+    size = f" at {' × '.join(map(str, choice.input_shape[2:]))}" if sized else ""
+    return choice.model + (f" ({options})" if options else "") + size
+
+
+@st.cache_data(max_entries=64, show_spinner="Comparing")
+def side_by_side(choices: tuple[Choice, ...], convention: Convention) -> SideBySide:
+    """Compare models that can be traced; the first is what the others are compared with."""
+    traces = [_trace(choice) for choice in choices]
+    found = compare(traces, convention)
+    names = _names(choices, traces)
+    models = (m._replace(name=name) for m, name in zip(found.models, names, strict=True))
+    curves = (c._replace(name=name) for c, name in zip(found.curves, names, strict=True))
+    return SideBySide(
+        found._replace(models=tuple(models), curves=tuple(curves)),
+        tuple(
+            tuple(summary(diff(traces[0], trace, convention), (names[0], name)))
+            for trace, name in zip(traces[1:], names[1:], strict=True)
+        ),
+    )
+
+
+@st.cache_data(max_entries=64, show_spinner="Aligning")
+def difference(left: Choice, right: Choice, convention: Convention) -> Difference:
+    """Align two models layer by layer."""
+    before, after = _trace(left), _trace(right)
+    first, second = _names((left, right), [before, after])
+    return Difference((first, second), diff_frame(diff(before, after, convention)))
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def footprint(choice: Choice, device: str) -> Footprint:
+    """Predict time and memory of one forward pass in float32."""
+    trace = _trace(choice)
+    held = inference_memory(trace, dtype="float32")
+    return Footprint(
+        milliseconds=predict(trace, get_device(device)).ms,
+        peak_bytes=held.eager_peak,
+        weight_bytes=held.parameter_bytes + held.buffer_bytes,
+    )
+
+
+@st.cache_data(max_entries=64, show_spinner="Drawing")
+def comparison_json(
+    choices: tuple[Choice, ...], convention: Convention, figure: str, measure: str, theme: Theme
+) -> str:
+    """Bars of stages ("stages") or running sums ("curves"), as Plotly's JSON."""
+    found = side_by_side(choices, convention).comparison
+    draw = stage_bars if figure == "stages" else cumulative_curves
+    return str(draw(found, measure=measure, theme=theme).to_json())
 
 
 # ---------------------------------------------------------------- the diagram

@@ -133,6 +133,20 @@ def test_a_transformer_has_a_patch_embedding_and_one_stage_of_tokens():
     assert found[1].output_shape == (1, 32, 16)
 
 
+def test_a_single_number_has_no_channels():
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 8, 3, padding=1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.conv(x)
+            return x / (x.sum() + 1)
+
+    (only,) = stages(trace_model(Scaled(), (1, 3, 8, 8)))
+    assert (only.name, only.output_shape) == ("8 × 8", (1, 8, 8, 8))
+
+
 def test_windows_are_the_map_laid_out_differently():
     class Windowed(nn.Module):
         def __init__(self) -> None:

@@ -238,6 +238,36 @@ function later(svg, state) {
   state.frame = requestAnimationFrame(() => { state.frame = 0; draw(svg, state); });
 }
 
+// Diagrams that stand beside each other (`data.beside`) move as one: at one scale, and at the same
+// part of the way through each network.
+function moved(svg, state) {
+  later(svg, state);
+  if (!state.data.beside) return;
+  const { scene } = state.data;
+  const detail = {
+    from: svg,
+    k: state.k,
+    across: (svg.clientWidth / 2 - state.x) / (scene.w * state.k),
+    down: (svg.clientHeight / 2 - state.y) / (scene.h * state.k),
+  };
+  document.dispatchEvent(new CustomEvent("layerwise-moved", { detail }));
+}
+
+function follow(svg, state) {
+  const heard = ({ detail }) => {
+    if (!svg.isConnected) { document.removeEventListener("layerwise-moved", heard); return; }
+    if (detail.from === svg || !state.data.beside) return;
+    const { scene } = state.data;
+    state.k = detail.k;
+    state.x = svg.clientWidth / 2 - detail.across * scene.w * state.k;
+    state.y = svg.clientHeight / 2 - detail.down * scene.h * state.k;
+    clamp(svg, state);
+    hide(svg.parentElement);
+    later(svg, state);
+  };
+  document.addEventListener("layerwise-moved", heard);
+}
+
 // --------------------------------------------------------------- the window
 
 function fit(svg, state) {
@@ -270,7 +300,7 @@ function zoom(svg, state, factor, x, y) {
   state.k = k;
   clamp(svg, state);
   hide(svg.parentElement);
-  later(svg, state);
+  moved(svg, state);
 }
 
 function look(svg, state, x, y) {
@@ -324,7 +354,7 @@ function listen(frame, svg, state) {
     const { scene } = state.data, low = [svg.clientWidth - 40 - scene.w * state.k, svg.clientHeight - 40 - scene.h * state.k];
     state.x = Math.min(Math.max(40, before[0]), Math.max(Math.min(low[0], before[0]), state.x));
     state.y = Math.min(Math.max(40, before[1]), Math.max(Math.min(low[1], before[1]), state.y));
-    if (state.x !== before[0] || state.y !== before[1]) { event.preventDefault(); hide(frame); later(svg, state); }
+    if (state.x !== before[0] || state.y !== before[1]) { event.preventDefault(); hide(frame); moved(svg, state); }
   }, { passive: false });
   svg.addEventListener("pointerdown", (event) => {
     pointers.set(event.pointerId, place(event));
@@ -349,7 +379,7 @@ function listen(frame, svg, state) {
     state.x = drag.left + x - drag.x;
     state.y = drag.top + y - drag.y;
     clamp(svg, state);
-    later(svg, state);
+    moved(svg, state);
   });
   const release = (event) => {
     pointers.delete(event.pointerId);
@@ -366,11 +396,12 @@ function listen(frame, svg, state) {
     if (what === "full") {
       if (document.fullscreenElement) document.exitFullscreen();
       else frame.requestFullscreen();
-    } else if (what === "fit") { fit(svg, state); later(svg, state); }
+    } else if (what === "fit") { fit(svg, state); moved(svg, state); }
     else if (what) zoom(svg, state, what === "in" ? 1.25 : 0.8, svg.clientWidth / 2, svg.clientHeight / 2);
   });
   frame.addEventListener("keydown", (event) => key(event, frame, svg, state));
   search(frame, svg, state);
+  follow(svg, state);
   new ResizeObserver(() => { if (state.refit) { state.refit = false; fit(svg, state); } later(svg, state); }).observe(svg);
   frame.addEventListener("fullscreenchange", () => { state.refit = true; });
 }
@@ -423,7 +454,7 @@ function key(event, frame, svg, state) {
     if (around) { state.at = around.key; toggle(state, around.key); }
   } else if (event.key === "+" || event.key === "=") zoom(svg, state, 1.25, svg.clientWidth / 2, svg.clientHeight / 2);
   else if (event.key === "-") zoom(svg, state, 0.8, svg.clientWidth / 2, svg.clientHeight / 2);
-  else if (event.key === "0") { fit(svg, state); later(svg, state); }
+  else if (event.key === "0") { fit(svg, state); moved(svg, state); }
   else if (event.key === "Escape") { hide(frame); return; }
   else return;
   event.preventDefault();

@@ -1,0 +1,436 @@
+"""What two models differ in, in the words of someone who knows both.
+
+The aligned rows say it layer by layer; here they are gathered into what was changed: how many
+blocks each stage has, what the blocks that belong together differ in, and what stands outside
+the blocks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from explorer.analysis._facts import (
+    HEAD,
+    NAMED,
+    SMALL,
+    Fact,
+    Pair,
+    block_name,
+    facts,
+    layer_name,
+    one_sided,
+    only,
+    pairs,
+    row_layer,
+)
+from explorer.analysis._units import CountedBlock
+from explorer.analysis.compare import NOT_RUN, AlignedStage, Change, Diff, DiffRow, Side, Status
+from explorer.analysis.units import compact, count, percent
+
+_MOST = 7
+"""Differences named in one sentence."""
+_ORDER = (
+    "order", "recipe", "shortcut", "all widths", "inner width", "width", "output width",
+    "branch widths", "groups", "kernel", "stride", "SE", "layer", "activation", "normalization",
+)  # fmt: skip
+_IMPLIED = frozenset(("input width", "size", "cost"))
+"""Changes of a layer that follow from those of the layers before it."""
+
+
+def summary(diff: Diff, names: tuple[str, str] | None = None) -> list[str]:
+    """Return a few sentences, the most important first.
+
+    Args:
+        diff: two aligned models.
+        names: what the left and the right model are called; as registered if None.
+    """
+    left, right = names or (diff.left.name, diff.right.name)
+    if all(row.status == "same" for row in diff.rows):
+        return [_same(diff, left, right)]
+    partners = pairs(diff)
+    counts = _counts(diff, partners)
+    found = [_tokens(diff), counts, _blocks(diff, partners, bool(counts)), _loose(diff, partners)]
+    told = [clause for clause in (*found, _idle(diff)) if clause]
+    if not told:
+        told = ["in layers that compute nothing, such as reshaping and dropout"]
+    closing = f"{_stages(diff.stages, left, right)}; {_totals(diff)}."
+    sentences = [f"{right} differs from {left} {told[0]}; {closing}"]
+    return sentences + [_also(clause) for clause in told[1:]] + _strangers(diff)
+
+
+def _also(clause: str) -> str:
+    """A further difference, as a sentence of its own."""
+    return f"Also {clause}." if clause.startswith("in ") else f"{clause[0].upper()}{clause[1:]}."
+
+
+# --- the whole ------------------------------------------------------------------------------
+
+
+def _same(diff: Diff, left: str, right: str) -> str:
+    layers = f"all {count(len(diff.rows))} layers are the same"
+    if diff.left.input_shape == diff.right.input_shape:
+        again = left if right == f"{left} (2)" else right
+        size = f"{compact(diff.left.params)} params, {compact(diff.left.cost)} {diff.unit}"
+        return f"{left} and {again} are identical: {layers}; {size}."
+    memory = _ratio(diff.left.activation_bytes, diff.right.activation_bytes, "activation memory")
+    return f"{right} differs from {left} in the input alone: {layers}; {_totals(diff)}, {memory}."
+
+
+def _totals(diff: Diff) -> str:
+    params = _ratio(diff.left.params, diff.right.params, "params")
+    cost = _ratio(diff.left.cost, diff.right.cost, diff.unit)
+    if diff.left.lower_bound or diff.right.lower_bound:
+        cost += " (not all operations have a known cost)"
+    return f"{params}, {cost}"
+
+
+def _ratio(before: int, after: int, what: str) -> str:
+    """A change in per cent, or as a factor where it is large."""
+    if before == after:
+        return f"same {what}"
+    if not before:
+        return f"+{compact(after)} {what}"
+    change = after / before - 1
+    if change >= 1:
+        return f"{after / before:.2f} times the {what}"
+    size = percent(abs(change))
+    if size.startswith("<"):
+        less = "less" if what == "activation memory" else "fewer"
+        return f"{size} {'more' if change > 0 else less} {what}"
+    return f"{'+' if change > 0 else '-'}{size} {what}"
+
+
+def _stages(stages: Sequence[AlignedStage], left: str, right: str) -> str:
+    only_left = [stage.name for stage in stages if stage.stages[1] is None]
+    only_right = [stage.name for stage in stages if stage.stages[0] is None]
+    told = [
+        f"{_list(names)} only in {model}"
+        for names, model in ((only_left, left), (only_right, right))
+        if names
+    ]
+    return ", ".join(told) or "same stages"
+
+
+def _strangers(diff: Diff) -> list[str]:
+    """A warning where most layers with weights have no partner."""
+    lefts = [row for row in diff.rows if row.left and row.left.macs]
+    rights = [row for row in diff.rows if row.right and row.right.macs]
+    partners = sum(bool(row.right) for row in lefts)
+    if 2 * partners >= min(len(lefts), len(rights)):
+        return []
+    return [
+        f"They have little in common: {partners} of {len(lefts)} and {len(rights)} layers with "
+        "weights or products have a partner."
+    ]
+
+
+def _tokens(diff: Diff) -> str:
+    """How many tokens the two have, where they differ."""
+    for stage in diff.stages:
+        left, right = stage.stages
+        if left and right and left.name.endswith(" tokens") and right.name.endswith(" tokens"):
+            before, after = int(left.name.split()[0]), int(right.name.split()[0])
+            if before == after:
+                continue
+            if diff.left.input_shape == diff.right.input_shape and abs(after - before) == 1:
+                more = "more" if after > before else "fewer"
+                return f"in one {more} token ({before} -> {after})"
+            return f"in the number of tokens, {before} -> {after}"
+    return ""
+
+
+def _idle(diff: Diff) -> str:
+    """Modules that hold parameters and never ran."""
+    more = sum(row.params for row in diff.rows if row.stage == NOT_RUN)
+    return f"in modules that never run ({more:+,} params)" if more else ""
+
+
+# --- how many blocks ------------------------------------------------------------------------
+
+
+def _counts(diff: Diff, partners: list[Pair]) -> str:
+    """Stages that have other numbers of blocks, or blocks of another kind."""
+    told = []
+    for stage in diff.stages:
+        left, right = (
+            _units(side, stage.name, known)
+            for side, known in (
+                (diff.left, {pair.left for pair in partners}),
+                (diff.right, {pair.right for pair in partners}),
+            )
+        )
+        if stage.name != HEAD and (left.alone or right.alone):
+            told += _count(stage.name, left, right)
+    return f"in the number of blocks: {', '.join(told)}" if told else ""
+
+
+class _Stock(NamedTuple):
+    """The blocks of one model in one stage."""
+
+    number: int
+    """Reduction blocks are not among them."""
+    kind: str
+    """In words; "" if there are none."""
+    alone: int
+    """How many have no partner, reduction blocks among them."""
+    reductions: int
+    """How many reduction blocks have no partner."""
+
+
+def _units(side: Side, stage: str, known: set[int]) -> _Stock:
+    places = [index for index, name in enumerate(side.block_stages) if name == stage]
+    units = [side.blocks[index] for index in places]
+    alone = [side.blocks[index] for index in places if index not in known]
+    kinds = Counter(block_name(unit.kind) for unit in units if not _is_reduction(unit))
+    return _Stock(
+        number=kinds.total(),
+        kind=kinds.most_common(1)[0][0] if kinds else "",
+        alone=len(alone),
+        reductions=sum(map(_is_reduction, alone)),
+    )
+
+
+def _is_reduction(unit: CountedBlock) -> bool:
+    """Whether a block only makes the map smaller, by branches that are joined."""
+    return unit.kind == "branches" and unit.reduces
+
+
+def _count(stage: str, left: _Stock, right: _Stock) -> list[str]:
+    texts = [str(left.number), str(right.number)]
+    if left.kind and right.kind and left.kind != right.kind:
+        texts = [_several(stock.number, stock.kind) for stock in (left, right)]
+    told = " -> ".join(texts) if texts[0] != texts[1] else ""
+    more = right.reductions - left.reductions
+    extra = f"{'+' if more > 0 else '-'}{_several(abs(more), 'reduction block')}" if more else ""
+    text = " and ".join(filter(None, (told, extra)))
+    return [f"{stage} {text}"] if text else []
+
+
+def _several(number: int, what: str) -> str:
+    """A number with its noun, whose first word that can takes the plural."""
+    if number == 1:
+        return f"1 {what}"
+    head, of, rest = what.partition(" of ")
+    return f"{number} {head}s{of}{rest}"
+
+
+# --- what the blocks differ in --------------------------------------------------------------
+
+
+def _blocks(diff: Diff, partners: list[Pair], counted: bool) -> str:
+    """What the blocks that have a partner differ in."""
+    found = [(pair, facts(diff, pair)) for pair in partners]
+    differing = [(pair, told) for pair, told in found if told]
+    if not differing:
+        return ""
+    number, whole = len(differing), len(partners)
+    where = _several(number, "block")
+    if number < whole:
+        firsts = _first_of(diff, [pair for pair, _ in differing])
+        where = f"{number} of {_several(whole, 'block')}{firsts}"
+    elif counted:
+        where += " that both have"
+    return f"in {where}: {_told(_scaled([told for _, told in differing]))}"
+
+
+def _first_of(diff: Diff, differing: list[Pair]) -> str:
+    """The stages whose first blocks these are, if they all are such."""
+    rights = all(pair.right >= 0 for pair in differing)
+    side = diff.right if rights else diff.left
+    places = [pair.right if rights else pair.left for pair in differing]
+    if any(i < 0 or side.block_stages.index(side.block_stages[i]) != i for i in places):
+        return ""
+    return f" (the first of {_list(side.block_stages[i] for i in places)})"
+
+
+def _scaled(blocks: list[list[Fact]]) -> list[list[Fact]]:
+    """Widths as one fact if they are in proportion everywhere, else as inner and output ones."""
+    names = ("width", "output width")
+    widths = [[fact for fact in told if fact.what in names] for told in blocks]
+    ratios = {fact.after / fact.before for told in widths for fact in told}
+    outputs = any(fact.what == "output width" for told in widths for fact in told)
+    if len(ratios) == 1 and all(len(told) != 1 for told in widths):
+        renamed = {"output width": "all widths", "width": ""}
+    else:
+        renamed = {"width": "inner width" if outputs else "width"}
+    return [
+        [fact._replace(what=what) for fact in told if (what := renamed.get(fact.what, fact.what))]
+        for told in blocks
+    ]
+
+
+def _told(blocks: list[list[Fact]]) -> str:
+    """Each fact once, with the number of blocks where it is not all of them."""
+    times: Counter[tuple[str, str]] = Counter()
+    equal: dict[tuple[str, str], list[Fact]] = {}
+    for told in blocks:
+        times.update({(fact.what, fact.text) for fact in told})
+        for fact in told:
+            equal.setdefault((fact.what, fact.text), []).append(fact)
+    texts = []
+    for key in sorted(equal, key=lambda key: (-times[key], _rank(key[0]), key)):
+        what, text = key
+        words = f"{text}{_details(equal[key])}" if text else _range(what, equal[key])
+        texts.append(words if times[key] == len(blocks) else f"{words} (in {times[key]})")
+    return _few(texts)
+
+
+def _few(texts: list[str]) -> str:
+    if len(texts) > _MOST + 1:
+        texts = [*texts[:_MOST], f"and {len(texts) - _MOST} more"]
+    return ", ".join(texts)
+
+
+def _details(equal: list[Fact]) -> str:
+    """What kinds a fact is of, where it is of several: " (5 identity, 3 projection)"."""
+    times = Counter(fact.detail for fact in equal)
+    if len(times) < 2:
+        return ""
+    return f" ({', '.join(f'{number} {name}' for name, number in times.most_common())})"
+
+
+def _rank(what: str) -> int:
+    return _ORDER.index(what) if what in _ORDER else len(_ORDER)
+
+
+def _range(what: str, equal: list[Fact]) -> str:
+    """Numbers that changed: the first as an example where all grow alike, else their ranges."""
+    values = list(dict.fromkeys((fact.before, fact.after) for fact in equal))
+    before, after = values[0]
+    if len(values) == 1:
+        return f"{what} {before} -> {after}"
+    if len({b / a for a, b in values}) == 1:
+        return f"{what} {before} -> {after} (×{after / before:.3g} throughout)"
+    return f"{what} {_span(a for a, _ in values)} -> {_span(b for _, b in values)}"
+
+
+def _span(values: Iterable[int]) -> str:
+    ordered = sorted(set(values))
+    return str(ordered[0]) if len(ordered) == 1 else f"{ordered[0]} to {ordered[-1]}"
+
+
+# --- outside the blocks ---------------------------------------------------------------------
+
+
+def _loose(diff: Diff, partners: list[Pair]) -> str:
+    """What differs in the layers that belong to no block."""
+    rows = _loose_rows(diff, partners)
+    alone: set[tuple[str, Status]] = {(row.stage, row.status) for row in rows if _macs(row)}
+    told: dict[str, list[DiffRow]] = {}
+    widths: dict[str, list[DiffRow]] = {}
+    for row in rows:
+        if row.status == "changed":
+            changes = [change for change in row.changes if _is_told(row, change)]
+            if [change.what for change in changes] == ["width"]:
+                widths.setdefault(f"{layer_name(row_layer(row))} width", []).append(row)
+            elif changes:
+                told.setdefault(_changed(row, changes), []).append(row)
+        elif _macs(row):
+            told.setdefault(_second(diff, row) or only(row), []).append(row)
+        elif _is_new(row, alone):
+            told.setdefault(only(row), []).append(row)
+    for name, scaled in widths.items():
+        values = [change for row in scaled for change in row.changes if change.what == "width"]
+        equal = [Fact(name, "", int(change.before), int(change.after)) for change in values]
+        told.setdefault(_range(name, equal), []).extend(scaled)
+    return _loose_text(told, bool(diff.left.blocks or diff.right.blocks)) if told else ""
+
+
+def _loose_text(told: dict[str, list[DiffRow]], has_blocks: bool) -> str:
+    if len(told) == 1 and not has_blocks:
+        ((text, rows),) = told.items()
+        noun = "layer"
+        if text.startswith("convolution "):
+            noun, text = "convolution", text.removeprefix("convolution ")
+        return f"in {_several(len(rows), noun)}: {text} ({_places(rows)})"
+    placed: dict[tuple[str, str], list[str]] = {}
+    for text, rows in told.items():
+        sign, _, name = text.partition(" ")
+        one_of = sign in "+-"
+        key = (sign if one_of else text, _places(rows))
+        placed.setdefault(key, []).append(name if one_of else "")
+    parts = [
+        f"{sign} {_list(names)} ({places})" if names[0] else f"{sign} ({places})"
+        for (sign, places), names in placed.items()
+    ]
+    return f"{'outside the blocks' if has_blocks else 'in its layers'}: {_few(parts)}"
+
+
+def _loose_rows(diff: Diff, partners: list[Pair]) -> list[DiffRow]:
+    """Rows that differ, as far as their layers are in no block and in no partner of one."""
+    lefts = {pair.left for pair in partners if pair.right < 0}
+    rights = {pair.right for pair in partners if pair.left < 0}
+    found = []
+    for row in diff.rows:
+        in_run = row.left_block in lefts or row.right_block in rights
+        if row.status == "same" or row.stage == NOT_RUN or in_run:
+            continue
+        head = row.stage == HEAD
+        kept = one_sided(row, head or row.left_block < 0, head or row.right_block < 0)
+        if kept:
+            found.append(kept)
+    return found
+
+
+def _macs(row: DiffRow) -> int:
+    return row_layer(row).macs
+
+
+def _is_new(row: DiffRow, alone: set[tuple[str, Status]]) -> bool:
+    """Whether a layer without weights is worth a word: not if it came with one that has some."""
+    kind = row_layer(row).kind
+    return kind in NAMED and not (kind in SMALL and (row.stage, row.status) in alone)
+
+
+def _is_told(row: DiffRow, change: Change) -> bool:
+    if change.what == "parameters":
+        return True
+    return change.what not in _IMPLIED and bool(
+        _macs(row) or (row_layer(row).kind in NAMED and change.what != "width")
+    )
+
+
+def _changed(row: DiffRow, changes: list[Change]) -> str:
+    """The changes of one layer: "7×7 convolution width 64 -> 96, stride 2 -> 4"."""
+    layer = row_layer(row)
+    if changes[0].what == "operation" and layer.macs and row.right:
+        name = f"{layer_name(layer)} -> {layer_name(row.right)}"
+        return ", ".join([name, *map(str, changes[1:])])
+    name = layer_name(layer) if layer.macs or layer.module_class else layer.label
+    if layer.macs and any(change.what == "kernel" for change in changes):
+        name = layer.kind
+    if changes[0].what == layer.kind:
+        name = ""
+    return f"{name} {', '.join(map(str, changes))}".strip()
+
+
+def _second(diff: Diff, row: DiffRow) -> str:
+    """A layer of the head that reads and returns as much as another: a second classifier."""
+    layer = row_layer(row)
+    if row.stage != HEAD or layer.kind != "linear":
+        return ""
+    shapes = (layer.input_shapes, layer.output_shape)
+    twins = [
+        other
+        for other in diff.rows
+        if other.left
+        and other.right
+        and (other.left.input_shapes, other.left.output_shape) == shapes
+    ]
+    sign = "-" if row.status == "left" else "+"
+    size = f"{layer.input_shapes[0][-1]} -> {layer.output_shape[-1]}"
+    return f"{sign} a second classifier, {size}" if twins else ""
+
+
+def _places(rows: list[DiffRow]) -> str:
+    """The stages of rows, with their number where a stage has several."""
+    stages = Counter(row.stage for row in rows)
+    return _list(f"{times} in {stage}" if times > 1 else stage for stage, times in stages.items())
+
+
+def _list(names: Iterable[str]) -> str:
+    """Names as "a, b and c"."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last

@@ -1,0 +1,32 @@
+"""Side by side: two to four architectures, aligned, with every difference named."""
+
+import streamlit as st
+
+from pages.shared import comparing, comparison, widgets
+
+view = comparing.open_view()
+widgets.page_title(
+    "Side by side",
+    "Two to four architectures, stage by stage and layer by layer, with every difference named.",
+)
+comparing.controls(view)
+shown = comparison.possible(view)
+if len(shown) < 2:
+    st.info("A comparison needs two models that can be traced.", icon=":material/compare:")
+    st.stop()
+comparison.summaries(view, shown)
+widgets.counting(0)
+comparison.totals(view, shown)
+opened = comparing.tabs()
+if opened["layers"].open:
+    with opened["layers"]:
+        comparison.layer_by_layer(view, shown)
+if opened["stages"].open:
+    with opened["stages"]:
+        comparison.stages(view, shown)
+if opened["curves"].open:
+    with opened["curves"]:
+        comparison.curves(view, shown)
+if opened["diagrams"].open:
+    with opened["diagrams"]:
+        comparison.diagrams(view, shown)

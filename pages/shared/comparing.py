@@ -1,0 +1,464 @@
+"""Which models are compared and how they are looked at: the controls, and how a link spells them.
+
+A link names the models and their options, then one input size for all or one for each:
+`?models=resnet50,resnext50_32x4d(groups=16;width_per_group=8)&size=224x224`, or
+`&sizes=224x224,native`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+import streamlit as st
+
+from explorer.analysis import Convention
+from explorer.analysis.compare import MOST
+from explorer.analysis.roofline import devices
+from explorer.diagram.heat import DEFAULT_DEVICE
+from explorer.diagram.views import ViewName
+from explorer.errors import OptionError, UnknownModelError
+from explorer.figures.comparison import MEASURES
+from explorer.models._registry import OptionValue
+from explorer.zoo import available_sources, get_spec, source_of
+from pages.shared import address
+from pages.shared.choice import (
+    DERIVED,
+    MAX_SIZE,
+    Choice,
+    chosen_options,
+    image_models,
+    native_choice,
+    option_text,
+)
+from pages.shared.sidebar import PRESETS
+from pages.shared.view import EXTRAS, FLOWS, MAX_TOGGLED, UNITS, ZOOMS
+from pages.shared.widgets import plain
+
+EXAMPLES: Final = {
+    "ResNet-50: v1 and v1.5": ("resnet50_v1", "resnet50"),
+    "ResNet-50: v1.5 and v2": ("resnet50", "resnetv2_50"),
+    "ResNet-18 and plain-18": ("resnet18", "plain18"),
+    "VGG-16: C and D": ("vgg16_c", "vgg16"),
+    "Inception: v3 and v4": ("inception_v3", "inception_v4"),
+    "MobileNet: v2 and v3": ("mobilenet_v2", "mobilenet_v3_large"),
+    "DeiT and distilled DeiT": ("deit_small_patch16_224", "deit_small_distilled_patch16_224"),
+    "ResNet, ResNeXt, SE and wide": (
+        "resnet50", "resnext50_32x4d", "seresnet50", "wide_resnet50_2",
+    ),
+}  # fmt: skip
+"""Comparisons that a reader may have come for."""
+FIRST: Final = ("resnet50", "resnext50_32x4d")
+TABS: Final = {
+    "layers": "Layer by layer", "stages": "Stages", "curves": "Curves", "diagrams": "Diagrams"
+}  # fmt: skip
+NATIVE: Final = "native"
+EACH: Final = "each"
+
+_PRESETS: Final = tuple(f"{height}x{width}" for height, width in PRESETS)
+_TAB_WIDGET: Final = "compare_tab_widget"
+_PROBLEMS: Final = "compare_option_problems"
+
+
+class View(NamedTuple):
+    """What is compared, and what of it is shown."""
+
+    choices: tuple[Choice, ...]
+    convention: Convention
+    device: str
+    """That times are predicted for."""
+    tab: str
+    measure: str
+    against: int
+    """Place of the model that is aligned with the first, layer by layer."""
+    changed: bool
+    """Whether rows that are the same are left out."""
+    find: str
+    row: int
+    """Place of the selected row of the difference; -1 if none is."""
+    zoom: ViewName
+    depth: int
+    """How far all diagrams are open; 0 leaves it to the smallest."""
+    flow: str
+    toggled: tuple[str, ...]
+    """Boxes opened or closed by hand, each with the place of its model: "0/layer1.0"."""
+
+
+def open_view() -> View:
+    """Read the view from the session, or from the address where that speaks, and record it."""
+    state = st.session_state
+    models: list[str] = address.restore("models", "compare_models", _models, [*FIRST])
+    each = EACH if "sizes" in address.query() else NATIVE
+    size = address.restore("size", "compare_size", _size, each)
+    sizes: list[str] = address.restore("sizes", "compare_sizes", _sizes, [])
+    state["compare_sizes"] = sizes = [*sizes, *[NATIVE] * MOST][: len(models)]
+    address.restore("source", "compare_source", _one_of(available_sources()), "layerwise")
+    address.record(
+        {
+            "models": ",".join(models),
+            "size": size if size not in (NATIVE, EACH) else None,
+            "sizes": ",".join(sizes) if size == EACH else None,
+            "source": _unless(state["compare_source"], "layerwise"),
+        }
+    )
+    return _open_looks(_choices(models, [s if size == EACH else size for s in sizes]))
+
+
+def _open_looks(choices: tuple[Choice, ...]) -> View:
+    """Read what does not depend on which models they are."""
+    unit = address.restore("unit", "unit", _one_of(UNITS), UNITS[0])
+    extras: list[str] = address.restore("count", "extras", _some_of(EXTRAS), [])
+    names = [device.name for device in devices()]
+    device = address.restore("device", "compare_device", _one_of(names), DEFAULT_DEVICE)
+    tab = address.restore("tab", "compare_tab", _one_of(tuple(TABS)), "layers")
+    measure = address.restore("measure", "compare_measure", _one_of(MEASURES), "cost")
+    against = address.restore("against", "compare_against", _number(1, MOST - 1), 1)
+    changed = address.restore("rows", "compare_changed", {"changed": True}.get, False)
+    find = address.restore("find", "compare_find", str, "")
+    row = address.restore("row", "compare_row", _number(0, 100_000), -1)
+    zoom: ViewName = address.restore("zoom", "compare_zoom", _one_of(tuple(ZOOMS)), "blocks")
+    depth = address.restore("open", "compare_open", _number(0, 99), 0)
+    flow = address.restore("flow", "compare_flow", _one_of(tuple(FLOWS)), "right")
+    toggled: list[str] = address.restore("toggled", "compare_toggled", _keys, [])
+    st.session_state[_TAB_WIDGET] = TABS[tab]
+    address.record(
+        {
+            "unit": _unless(unit, UNITS[0]),
+            "count": ",".join(extras) or None,
+            "device": _unless(device, DEFAULT_DEVICE),
+            "tab": _unless(tab, "layers"),
+            "measure": _unless(measure, "cost"),
+            "against": _unless(str(against), "1"),
+            "rows": "changed" if changed else None,
+            "find": find or None,
+            "row": _unless(str(row), "-1"),
+            "zoom": _unless(zoom, "blocks"),
+            "open": _unless(str(depth), "0"),
+            "flow": _unless(flow, "right"),
+            "toggled": ",".join(toggled) or None,
+        }
+    )
+    return View(
+        choices=choices,
+        convention=Convention(unit=unit, **{extra: extra in extras for extra in EXTRAS}),
+        device=device,
+        tab=tab,
+        measure=measure,
+        against=against,
+        changed=changed,
+        find=find,
+        row=row,
+        zoom=zoom,
+        depth=depth,
+        flow=flow,
+        toggled=tuple(toggled),
+    )
+
+
+def tabs() -> dict[str, Any]:
+    """Draw the tabs; only the open one's content is made."""
+    drawn = st.tabs(list(TABS.values()), key=_TAB_WIDGET, on_change=_change_tab)
+    return dict(zip(TABS, drawn, strict=True))
+
+
+def _change_tab() -> None:
+    address.touch()
+    titles = {title: name for name, title in TABS.items()}
+    st.session_state["compare_tab"] = titles[st.session_state[_TAB_WIDGET]]
+
+
+# ------------------------------------------------------------------- controls
+
+
+def controls(view: View) -> None:
+    """Choose the models, their sizes and options, or an example."""
+    state = st.session_state
+    count = len(view.choices)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        st.segmented_control(
+            "Source",
+            available_sources(),
+            key="compare_source",
+            required=True,
+            format_func=lambda name: {"layerwise": "Layerwise"}.get(name, name),
+            on_change=address.touch,
+            help="What the lists below offer; models of several sources can be compared.",
+        )
+        st.selectbox(
+            "Input size",
+            list(dict.fromkeys((NATIVE, EACH, state["compare_size"], *_PRESETS))),
+            key="compare_size",
+            format_func=_size_label,
+            on_change=_change_size,
+            width=165,
+        )
+        st.selectbox(
+            "Predict time on",
+            [device.name for device in devices()],
+            key="compare_device",
+            on_change=address.touch,
+            width=190,
+        )
+        with st.popover("Examples", icon=":material/lightbulb:"):
+            for number, (title, models) in enumerate(EXAMPLES.items()):
+                st.button(
+                    title, key=f"example_{number}", type="tertiary", on_click=_show, args=(models,)
+                )
+        st.button(
+            "Add a model",
+            key="compare_add",
+            icon=":material/add:",
+            disabled=count == MOST,
+            on_click=_add,
+        )
+    for number, column in enumerate(st.columns(max(count, 2), gap="small")[:count]):
+        with column, st.container(gap="xsmall"):
+            _slot(number, count)
+
+
+def _slot(number: int, count: int) -> None:
+    """One model: which, at which size, with which options."""
+    state = st.session_state
+    name, options = _parts(state["compare_models"][number])
+    offered = image_models(state["compare_source"])
+    state[f"compare_model_{number}"] = name
+    st.selectbox(
+        f"Model {number + 1}" if number else "Model 1 (reference)",
+        offered if name in offered else [name, *offered],
+        key=f"compare_model_{number}",
+        format_func=_model_label,
+        on_change=_change_model,
+        args=(number,),
+    )
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="bottom"):
+        if state["compare_size"] == EACH:
+            size = state[f"compare_size_{number}"] = state["compare_sizes"][number]
+            st.selectbox(
+                f"Size of model {number + 1}",
+                list(dict.fromkeys((NATIVE, size, *_PRESETS))),
+                key=f"compare_size_{number}",
+                format_func=_size_label,
+                label_visibility="collapsed",
+                on_change=_change_sizes,
+                args=(count,),
+                width=130,
+            )
+        if _asked(name):
+            with st.popover("Options", icon=":material/tune:"):
+                _options(number, name, options)
+        if count > 2:
+            st.button(
+                "Remove",
+                key=f"compare_remove_{number}",
+                icon=":material/close:",
+                type="tertiary",
+                on_click=_remove,
+                args=(number,),
+            )
+    if options:
+        st.caption(plain(options.replace(";", ", ")))
+    for problem in state[_PROBLEMS][number]:
+        st.caption(f":red[{plain(problem)}]")
+
+
+def _options(number: int, name: str, options: str) -> None:
+    key = f"compare_options_{number}"
+    st.session_state[key] = options
+    st.text_input(
+        "Options that differ from the default",
+        key=key,
+        placeholder="; ".join(f"{o.name}={option_text(o.default)}" for o in _asked(name)[:2]),
+        on_change=_change_options,
+        args=(number,),
+    )
+    defaults = ", ".join(f"`{o.name}={option_text(o.default)}`" for o in _asked(name))
+    st.caption(f"Several with a semicolon between them. By default {defaults}.")
+
+
+def _asked(name: str) -> list[Any]:
+    return [option for option in get_spec(name).options.values() if option.name not in DERIVED]
+
+
+def _model_label(name: str) -> str:
+    if source_of(name) != "layerwise":
+        return name
+    spec = get_spec(name)
+    return f"{spec.title} · {spec.year}"
+
+
+def _size_label(size: str) -> str:
+    return {NATIVE: "Each one's own", EACH: "Chosen for each"}.get(size, size.replace("x", " × "))
+
+
+def _set_models(models: Sequence[str], sizes: Sequence[str]) -> None:
+    """Compare others: what was selected or opened by hand in the old ones is forgotten."""
+    address.touch()
+    state = st.session_state
+    state["compare_models"], state["compare_sizes"] = [*models], [*sizes]
+    state["compare_row"], state["compare_toggled"] = -1, []
+    state["compare_against"] = min(state["compare_against"], max(1, len(models) - 1))
+
+
+def _show(models: Sequence[str]) -> None:
+    _set_models(models, [NATIVE] * len(models))
+    st.session_state["compare_size"] = NATIVE
+    st.session_state["compare_find"] = ""
+    st.session_state["compare_against"] = 1
+
+
+def _add() -> None:
+    state = st.session_state
+    others = [m for m in (*FIRST, "seresnet50", "resnet50_v1") if m not in state["compare_models"]]
+    _set_models([*state["compare_models"], others[0]], [*state["compare_sizes"], NATIVE])
+
+
+def _remove(number: int) -> None:
+    state = st.session_state
+    models, sizes = [*state["compare_models"]], [*state["compare_sizes"]]
+    del models[number], sizes[number]
+    _set_models(models, sizes)
+
+
+def _change_model(number: int) -> None:
+    state = st.session_state
+    models = [*state["compare_models"]]
+    models[number] = state[f"compare_model_{number}"]
+    _set_models(models, state["compare_sizes"])
+
+
+def _change_options(number: int) -> None:
+    state = st.session_state
+    models = [*state["compare_models"]]
+    name, _ = _parts(models[number])
+    # What separates models and options in a link cannot be in a value.
+    text = re.sub(r"[()\s]", "", state[f"compare_options_{number}"]).strip(";")
+    models[number] = f"{name}({text})" if text else name
+    _set_models(models, state["compare_sizes"])
+
+
+def _change_size() -> None:
+    """From one size for all to one for each: begin with what was shown."""
+    address.touch()
+    state = st.session_state
+    if state["compare_size"] == EACH:
+        state["compare_sizes"] = [
+            "x".join(map(str, choice.input_shape[2:])) for choice in state["_compared"]
+        ]
+
+
+def _change_sizes(count: int) -> None:
+    address.touch()
+    state = st.session_state
+    state["compare_sizes"] = [state[f"compare_size_{number}"] for number in range(count)]
+
+
+# -------------------------------------------------------------- reading a link
+
+
+def _choices(models: Sequence[str], sizes: Sequence[str]) -> tuple[Choice, ...]:
+    """What is traced; sentences about options that are none are kept for the slots."""
+    state = st.session_state
+    found: list[Choice] = []
+    state[_PROBLEMS] = []
+    for token, size in zip(models, sizes, strict=True):
+        name, text = _parts(token)
+        problems: list[str] = []
+        choice = native_choice(name)
+        if size != NATIVE:
+            height, width = size.split("x")
+            shape = (*choice.input_shape[:2], int(height), int(width))
+            choice = choice._replace(input_shape=shape)
+        found.append(choice._replace(options=_read_options(choice, text, problems)))
+        state[_PROBLEMS].append(problems)
+    state["_compared"] = tuple(found)
+    return tuple(found)
+
+
+def _read_options(
+    choice: Choice, text: str, problems: list[str]
+) -> tuple[tuple[str, OptionValue], ...]:
+    spec = choice.spec
+    values: dict[str, OptionValue] = {}
+    for part in filter(None, text.split(";")):
+        name, _, value = part.partition("=")
+        if name in DERIVED or name not in spec.options:
+            problems.append(f"{spec.title} has no option {name!r}.")
+            continue
+        try:
+            values[name] = spec.options[name].parse(value, spec.title)
+        except OptionError as error:
+            problems.append(str(error))
+    return chosen_options(spec, values)
+
+
+def _parts(token: str) -> tuple[str, str]:
+    """Name and options of "name(a=1;b=2)"."""
+    name, _, options = token.partition("(")
+    return name, options.removesuffix(")")
+
+
+def _models(text: str) -> list[str] | None:
+    """Models that exist; a sentence for each that does not."""
+    tokens = [token for token in re.split(r",(?![^(]*\))", text) if token]
+    known: list[str] = []
+    for token in tokens:
+        name, options = _parts(token)
+        try:
+            spec = get_spec(name)
+        except UnknownModelError as error:
+            address.report((str(error),))
+            continue
+        if len(spec.input_shape) != 4:
+            address.report((f"{name} takes video, which this page does not show.",))
+            continue
+        known.append(f"{spec.name}({options})" if options else spec.name)
+    if len(known) > MOST:
+        address.report((f"The link names {len(known)} models; the first {MOST} are shown.",))
+    return known[:MOST] or None
+
+
+def _size(text: str) -> str | None:
+    """A size for all, "224x224", or one for each, "native"."""
+    if text in (NATIVE, EACH):
+        return text
+    found = re.fullmatch(r"([0-9]{1,4})[x×]([0-9]{1,4})", text.lower())
+    if not found or not all(1 <= int(side) <= MAX_SIZE for side in found.groups()):
+        return None
+    return "x".join(str(int(side)) for side in found.groups())
+
+
+def _sizes(text: str) -> list[str] | None:
+    found = [_size(part) for part in text.split(",")]
+    sizes = [size for size in found if size and size != EACH]
+    return sizes if len(sizes) == len(found) else None
+
+
+def _keys(text: str) -> list[str]:
+    keys = [key for key in text.split(",") if re.match(r"[0-3]/.", key)]
+    return keys[:MAX_TOGGLED]
+
+
+def _number(low: int, high: int) -> Callable[[str], int | None]:
+    def parse(text: str) -> int | None:
+        legal = text.isascii() and text.isdigit() and len(text) < 7
+        return int(text) if legal and low <= int(text) <= high else None
+
+    return parse
+
+
+def _one_of(allowed: Sequence[str]) -> Any:
+    return lambda text: next((name for name in allowed if name == text), None)
+
+
+def _some_of(allowed: Sequence[str]) -> Callable[[str], list[str] | None]:
+    def parse(text: str) -> list[str] | None:
+        parts = [part for part in text.split(",") if part]
+        return parts if all(part in allowed for part in parts) else None
+
+    return parse
+
+
+def _unless(value: str, default: str) -> str | None:
+    """A parameter's text, or None where it says what is so anyway."""
+    return None if value == default else value
