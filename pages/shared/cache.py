@@ -9,9 +9,11 @@ traced again at every rerun.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Hashable, Iterator
+import pickle
+import threading
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import pandas as pd
 import streamlit as st
@@ -46,6 +48,8 @@ from explorer.figures.modules import module_map
 from explorer.figures.profile import shape_profile
 from explorer.figures.timeline import timeline
 from explorer.models._registry import OptionValue
+from explorer.sweep import Point, Row, compute
+from explorer.sweep.points import Key
 from explorer.trace.records import Trace, Value
 from explorer.zoo import source_file
 from pages.shared.choice import DEFAULT_MODEL, Choice
@@ -303,6 +307,31 @@ def reid_row_counts(name: str) -> ReidCounts:
     found = reid_counts(trace_model(name, REID_INPUT))
     _COUNTED.add(("reid", name))
     return found
+
+
+# ------------------------------------------------------------------ the sweeps
+
+MOST_SWEPT: Final = 20_000
+"""Rows of sweeps that are kept for all visitors, some ten megabytes; the oldest go first."""
+_SWEPT: dict[Key, bytes] = {}
+_SWEPT_LOCK: Final = threading.Lock()
+
+
+def swept(points: Iterable[Point]) -> dict[Key, Row]:
+    """The rows that are known of these points, whoever asked for them first."""
+    kept = {point.key: _SWEPT.get(point.key) for point in points}
+    # The bytes are our own: `sweep_point` made them.
+    return {key: pickle.loads(row) for key, row in kept.items() if row}  # noqa: S301
+
+
+def sweep_point(point: Point) -> Row:
+    """Compute the row of one point here and now, and keep it for all visitors."""
+    row = compute(point)
+    with _SWEPT_LOCK:
+        _SWEPT[point.key] = pickle.dumps(row)
+        while len(_SWEPT) > MOST_SWEPT:
+            del _SWEPT[next(iter(_SWEPT))]
+    return row
 
 
 # ---------------------------------------------------------------- the diagram

@@ -1,0 +1,1 @@
+"""Pages that set models side by side."""
