@@ -19,6 +19,8 @@ _LOOKS: Final = (
 )
 """Of each curve: the kind whose colour it takes, its symbol and its line."""
 MOST_CURVES: Final = len(_LOOKS)
+_STRIP: Final = 0.05
+"""Of the figure's height, for the crosses of one model."""
 _WRAP: Final = 64
 """Characters of a line of hover text."""
 
@@ -49,17 +51,22 @@ def sweep_curves(
     title: str,
     x_title: str,
     y_title: str,
+    large: bool = True,
     log_x: bool = False,
     log_y: bool = False,
     theme: str = "light",
 ) -> go.Figure:
     """A line for each model; what a model does not take is a cross on the horizontal axis.
 
+    The crosses have a strip of their own between the curves and the axis, so that they never lie
+    on a curve.
+
     Args:
         curves: at most `MOST_CURVES`.
         title: of the figure.
         x_title: the swept value, with its unit.
         y_title: the quantity, with its unit.
+        large: write the quantity's ticks with SI prefixes, "20G", instead of in full.
         log_x: draw the swept value on a logarithmic axis, unless one is not above 0.
         log_y: likewise the quantity.
         theme: "light" or "dark".
@@ -69,7 +76,8 @@ def sweep_curves(
         layer that breaks.
     """
     figure = go.Figure()
-    for position, (curve, look) in enumerate(zip(curves, _LOOKS, strict=False)):
+    crossed = [curve.name for curve in curves if curve.illegal]
+    for curve, look in zip(curves, _LOOKS, strict=False):
         kind, symbol, dash = look
         color = KIND_COLORS[theme][kind]
         figure.add_scatter(
@@ -86,7 +94,7 @@ def sweep_curves(
         )
         figure.add_scatter(
             x=[mark.x for mark in curve.illegal],
-            y=[0.025 + 0.045 * position] * len(curve.illegal),
+            y=[-0.5 - crossed.index(curve.name) for _ in curve.illegal],
             yaxis="y2",
             name=f"{curve.name}: not taken",
             legendgroup=curve.name,
@@ -105,17 +113,30 @@ def sweep_curves(
     styled(figure, title, theme, height=460)
     marks = [mark for curve in curves for mark in (*curve.legal, *curve.illegal)]
     values = [mark.y for mark in marks if mark.y is not None]
-    figure.update_xaxes(title_text=x_title, type=_type(log_x, [mark.x for mark in marks]))
-    figure.update_yaxes(title_text=y_title, tickformat="~s", type=_type(log_y, values))
-    if not log_y:
-        figure.update_yaxes(rangemode="tozero")
+    strip = _STRIP * len(crossed)
+    figure.update_xaxes(
+        title_text=x_title,
+        type=_type(log_x, [mark.x for mark in marks]),
+        tickformat=",~g",
+        anchor="y2" if crossed else "y",
+    )
+    figure.update_yaxes(
+        title_text=y_title,
+        type=_type(log_y, values),
+        tickformat="~s" if large else ",~g",
+        rangemode="normal" if log_y else "tozero",
+    )
     return figure.update_layout(
         hovermode="closest",
+        yaxis={"domain": [strip, 1]},
         yaxis2={
-            "overlaying": "y", "range": [0, 1], "type": "linear", "visible": False,
+            "domain": [0, max(strip, _STRIP)],
+            "range": [-max(len(crossed), 1), 0],
+            "type": "linear",
+            "visible": False,
             "fixedrange": True,
         },
-    )  # fmt: skip
+    )
 
 
 def _type(log: bool, values: Sequence[float]) -> str:

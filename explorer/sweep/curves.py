@@ -44,6 +44,11 @@ class Quantity(NamedTuple):
     scale: float = 1
     """How much of the field makes one of the unit."""
 
+    @property
+    def large(self) -> bool:
+        """Whether its values are counts, of millions and more."""
+        return self.field in ("params", "macs")
+
 
 QUANTITIES: Final = {
     "params": Quantity("Parameters", "Parameters", "params"),

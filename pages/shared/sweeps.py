@@ -57,8 +57,8 @@ _OVER_TITLES: Final = {
     "ratio": "Input size, one ratio",
     "batch": "Batch",
 }
-_SLICE_SECONDS: Final = 0.35
-"""How long one run computes before it shows what there is."""
+_FIRST_SECONDS, _SLICE_SECONDS = 0.3, 0.8
+"""How long one run computes before it shows what there is: the first points come at once."""
 _POLL: Final = 0.1
 """Seconds until the browser asks for the next slice."""
 _STOPPED: Final = "_sweep_stopped"
@@ -340,11 +340,10 @@ def _shown_controls(view: View) -> None:
             on_change=address.touch,
         )
         st.pills(
-            "Logarithmic",
+            "Log axes",
             LOGS,
             selection_mode="multi",
             key="sweep_log",
-            format_func=lambda axis: f"log {axis}",
             on_change=address.touch,
         )
         st.selectbox(
@@ -352,7 +351,7 @@ def _shown_controls(view: View) -> None:
             [each.name for each in devices()],
             key="sweep_device",
             on_change=address.touch,
-            width=225,
+            width=205,
             help="That times are predicted for, by the roofline model. Nothing is measured here.",
         )
         st.selectbox(
@@ -360,7 +359,7 @@ def _shown_controls(view: View) -> None:
             dtypes_of(view.sweep.device),
             key="sweep_dtype",
             on_change=address.touch,
-            width=125,
+            width=118,
         )
 
 
@@ -413,7 +412,7 @@ def _results(view: View, *, watched: bool) -> None:
     if watched and not working:  # the browser need not ask again
         st.rerun()
     if working:
-        until = time.monotonic() + _SLICE_SECONDS
+        until = time.monotonic() + (_SLICE_SECONDS if rows else _FIRST_SECONDS)
         for point in points:
             if point.key not in rows:
                 rows[point.key] = cache.sweep_point(point)
@@ -485,6 +484,7 @@ def _chart(view: View, rows: Mapping[Key, Row]) -> None:
         title=f"{quantity.title} by {_x_name(view.sweep)}",
         x_title=_x_title(view.sweep),
         y_title=quantity.unit,
+        large=quantity.large,
         log_x=view.log_x,
         log_y=view.log_y,
         theme=theme(),
@@ -583,7 +583,8 @@ def _frame(sweep: Sweep, rows: Sequence[Row]) -> pd.DataFrame:
     if sweep.option:
         frame.insert(1, sweep.option, [sweep.at(row) for row in rows])
     if any(row.error for row in rows):
-        frame["Breaks in"] = [row.layer for row in rows]
+        after = list(frame.columns).index("Batch") + 1
+        frame.insert(after, "Breaks in", [row.layer for row in rows])
         frame["Why"] = [row.error for row in rows]
     return frame
 

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from streamlit.testing.v1 import AppTest
 from explorer import cli, trace_model
 from explorer.analysis.roofline import get_device, predict
 from explorer.latency.measure import peak_activation_bytes
-from explorer.sweep import Row, compute
+from explorer.sweep import Point, Row, compute, grid
+from explorer.sweep.curves import Sweep
 from pages.shared import cache
 from pages.shared.sweeps import to_csv, to_json
 
@@ -108,16 +109,11 @@ def test_an_illegal_point_names_its_layer_on_the_axis_in_the_table_and_in_a_sent
     assert "f6 (Linear)" in " ".join(crosses["text"][0].split("<br>"))
     row = table(app).query("Model == 'LeNet-5' and Input == '1 × 64 × 64'").iloc[0]
     assert row["Breaks in"] == "f6"
-    assert row["Why"] == compute(cache_point("lenet5", 64)).error
+    (point,) = grid(["lenet5"], [64])
+    assert row["Why"] == compute(point).error
     said = [caption.value for caption in app.caption if "does not take" in caption.value]
     assert len(said) == 1
     assert "LeNet-5 does not take 2 of 3 values. At 48" in said[0]
-
-
-def cache_point(model: str, side: int) -> Any:
-    from explorer.sweep import grid
-
-    return grid([model], [side])[0]
 
 
 def test_what_a_link_says_is_shown_and_written_back(open_page: Open) -> None:
@@ -237,6 +233,7 @@ def test_another_quantity_computes_nothing_again(
 def test_stop_keeps_what_is_done_and_go_on_finishes(
     open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("pages.shared.sweeps._FIRST_SECONDS", 0)
     monkeypatch.setattr("pages.shared.sweeps._SLICE_SECONDS", 0)
     app = AppTest.from_file(str(APP), default_timeout=120).run()
     app.query_params.clear()
@@ -255,14 +252,12 @@ def test_stop_keeps_what_is_done_and_go_on_finishes(
 
 
 @pytest.fixture
-def rows(open_page: Open) -> Iterator[tuple[AppTest, list[Row]]]:
+def rows(open_page: Open) -> tuple[AppTest, list[Row]]:
     app = open_page(**SMALL, device="NVIDIA L4")
-    yield app, list(cache.swept(_points(app)).values())
+    return app, list(cache.swept(_points()).values())
 
 
-def _points(app: AppTest) -> list[Any]:
-    from explorer.sweep.curves import Sweep
-
+def _points() -> list[Point]:
     return Sweep(
         tuple(SMALL["models"].split(",")), "size", SMALL["range"], device="NVIDIA L4"
     ).points()
