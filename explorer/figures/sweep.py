@@ -21,7 +21,7 @@ _LOOKS: Final = (
 MOST_CURVES: Final = len(_LOOKS)
 _STRIP: Final = 0.05
 """Of the figure's height, for the crosses of one model."""
-_WRAP: Final = 64
+_WRAP: Final = 48
 """Characters of a line of hover text."""
 
 
@@ -85,7 +85,7 @@ def sweep_curves(
             y=[mark.y for mark in curve.legal],
             name=curve.name,
             legendgroup=curve.name,
-            showlegend=True,
+            showlegend=bool(curve.legal),
             mode="lines+markers",
             line={"color": color, "width": 2, "dash": dash},
             marker={"color": color, "size": 7, "symbol": symbol},
@@ -98,7 +98,7 @@ def sweep_curves(
             yaxis="y2",
             name=f"{curve.name}: not taken",
             legendgroup=curve.name,
-            showlegend=False,
+            showlegend=not curve.legal,
             mode="markers",
             marker={
                 "color": color,

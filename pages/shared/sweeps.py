@@ -364,7 +364,7 @@ def _shown_controls(view: View) -> None:
 
 
 def _over_title(over: str) -> str:
-    return _OVER_TITLES.get(over) or f"option {over.removeprefix(OPTION)}"
+    return _OVER_TITLES.get(over) or f"Option {over.removeprefix(OPTION)}"
 
 
 def _change_over() -> None:

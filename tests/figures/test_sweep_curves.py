@@ -54,6 +54,12 @@ def test_crosses_belong_to_their_line_in_colour_and_legend() -> None:
             assert (line.showlegend, crosses.showlegend) == (True, False)
 
 
+def test_a_model_that_takes_nothing_is_still_in_the_legend() -> None:
+    line, crosses = draw(curve("a", (32, None))).data
+    assert (line.showlegend, crosses.showlegend) == (False, True)
+    assert crosses.name == "a: not taken"
+
+
 def test_four_curves_differ_in_colour_symbol_and_dash() -> None:
     lines = draw(*(curve(name, (1, 1.0)) for name in "abcd")).data[::2]
     assert len(lines) == MOST_CURVES == 4
@@ -76,7 +82,7 @@ def test_a_linear_quantity_begins_at_zero() -> None:
 def test_long_sentences_are_broken_where_a_line_ends() -> None:
     said = Mark(1, None, "word " * 40, "fc")
     text = draw(Curve("a", (), (said,))).data[1].text[0]
-    assert max(map(len, text.split("<br>"))) <= 64
+    assert max(map(len, text.split("<br>"))) <= 48
 
 
 def test_a_figure_without_points_is_drawn() -> None:
