@@ -76,6 +76,19 @@ def test_a_natural_range_is_short_legal_and_meets_the_default() -> None:
     assert asked > 300
 
 
+def test_an_option_that_another_model_has_as_a_choice_is_no_end() -> None:
+    # ShuffleNet's paper has five numbers of groups; ResNeXt takes any.
+    names = ("shufflenet_v1_x1_0", "resnext50_32x4d")
+    over = f"{OPTION}groups"
+    assert get_spec(names[0]).options["groups"].kind == "choice"
+    span = natural_span(names, over)
+    sweep = Sweep(names, over, span.text)
+    refused, *others = sweep.points()
+    assert sweep.at(row_of(refused, {}, seconds=0)) is None
+    assert "groups" in compute(refused).error
+    assert {point.model for point in others} == {names[1]}
+
+
 def test_sizes_and_batches_have_ranges_of_their_own() -> None:
     assert natural_span(["lenet5"], "size").text == "16:128:8"
     assert natural_span(["lenet5", "resnet18"], "size").text == "64:512:32"

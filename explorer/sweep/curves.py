@@ -124,8 +124,14 @@ class Sweep(NamedTuple):
         batches = whole_numbers(self.values, "batch") if self.over == "batch" else [self.batch]
         options: dict[str, list[OptionValue]] = {}
         if self.option:
-            options = {self.option: option_values(get_spec(model), self.option, self.values)}
+            options = {self.option: self._option_values(model)}
         return grid([model], sizes, batches, options, device=self.device, dtype=self.dtype)
+
+    def _option_values(self, model: str) -> list[OptionValue]:
+        try:
+            return option_values(get_spec(model), self.option, self.values)
+        except OptionError:  # a choice, for example; one row says what it should be
+            return [self.values]
 
     def _sizes(self) -> list[int | tuple[int, int]]:
         """The sizes that are swept; [] if something else is."""
@@ -212,8 +218,8 @@ def natural_span(models: Sequence[str], over: str) -> Span:
 
 def _option_span(models: Sequence[str], name: str) -> Span:
     """From a quarter to twice the first model's default, which is met, within all limits."""
-    found = [get_spec(model).options[name] for model in models if name in get_spec(model).options]
-    if not found or found[0].kind not in ("int", "float"):
+    found = [get_spec(model).options[name] for model in models if name in _numbers(get_spec(model))]
+    if not found:
         raise OptionError(f"None of the models has a number called {name!r}.", name)
     option = found[0]
     default = option.default if isinstance(option.default, (int, float)) else option.low
