@@ -46,9 +46,11 @@ from explorer.errors import ExplorerError, InputSizeError, TraceError
 from explorer.figures.cost import cost_bars
 from explorer.figures.modules import module_map
 from explorer.figures.profile import shape_profile
+from explorer.figures.sweep import sweep_curves
 from explorer.figures.timeline import timeline
 from explorer.models._registry import OptionValue
 from explorer.sweep import Point, Row, compute
+from explorer.sweep.curves import QUANTITIES, Sweep, curves
 from explorer.sweep.points import Key
 from explorer.trace.records import Trace, Value
 from explorer.zoo import source_file
@@ -332,6 +334,43 @@ def sweep_point(point: Point) -> Row:
         while len(_SWEPT) > MOST_SWEPT:
             del _SWEPT[next(iter(_SWEPT))]
     return row
+
+
+class SweepFigure(NamedTuple):
+    """What a figure of a sweep shows, besides its rows."""
+
+    sweep: Sweep
+    quantity: str
+    title: str
+    x_title: str
+    log_x: bool
+    log_y: bool
+    theme: Theme
+
+
+def sweep_figure(shown: SweepFigure, rows: dict[Key, Row], *, finished: bool) -> str:
+    """The curves as Plotly's JSON; kept once no point is missing."""
+    return _finished_sweep(shown, rows) if finished else _draw_sweep(shown, rows)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _finished_sweep(shown: SweepFigure, _rows: dict[Key, Row]) -> str:
+    return _draw_sweep(shown, _rows)
+
+
+def _draw_sweep(shown: SweepFigure, rows: dict[Key, Row]) -> str:
+    quantity = QUANTITIES[shown.quantity]
+    drawn = sweep_curves(
+        curves(shown.sweep, rows, shown.quantity),
+        title=shown.title,
+        x_title=shown.x_title,
+        y_title=quantity.unit,
+        large=quantity.large,
+        log_x=shown.log_x,
+        log_y=shown.log_y,
+        theme=shown.theme,
+    )
+    return str(drawn.to_json())
 
 
 # ---------------------------------------------------------------- the diagram

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 import pandas as pd
@@ -19,7 +19,7 @@ import streamlit as st
 from explorer.analysis.roofline import DTYPES, devices, get_device
 from explorer.diagram.heat import DEFAULT_DEVICE
 from explorer.errors import ExplorerError, UnknownModelError
-from explorer.figures.sweep import MOST_CURVES, sweep_curves
+from explorer.figures.sweep import MOST_CURVES
 from explorer.sweep import Row, to_frame
 from explorer.sweep.curves import (
     MAX_BATCH,
@@ -29,7 +29,6 @@ from explorer.sweep.curves import (
     QUANTITIES,
     Span,
     Sweep,
-    curves,
     model_title,
     natural_span,
     number_text,
@@ -420,7 +419,7 @@ def _results(view: View, *, watched: bool) -> None:
                     break
     in_order = [rows[point.key] for point in sweep.points() if point.key in rows]
     _progress(view, in_order, len(points), working=working)
-    _chart(view, rows)
+    _chart(view, rows, finished=len(rows) == len(points))
     for sentence in problems(sweep, rows):
         st.caption(f":orange[✕] {plain(sentence)}")
     _table(view, in_order)
@@ -477,24 +476,17 @@ def _summary(view: View, rows: Sequence[Row]) -> str:
     return text
 
 
-def _chart(view: View, rows: Mapping[Key, Row]) -> None:
-    quantity = QUANTITIES[view.quantity]
-    figure = sweep_curves(
-        curves(view.sweep, rows, view.quantity),
-        title=f"{quantity.title} by {_x_name(view.sweep)}",
-        x_title=_x_title(view.sweep),
-        y_title=quantity.unit,
-        large=quantity.large,
-        log_x=view.log_x,
-        log_y=view.log_y,
-        theme=theme(),
+def _chart(view: View, rows: dict[Key, Row], *, finished: bool) -> None:
+    title = f"{QUANTITIES[view.quantity].title} by {_x_name(view.sweep)}"
+    shown = cache.SweepFigure(
+        view.sweep, view.quantity, title, _x_title(view.sweep), view.log_x, view.log_y, theme()
     )
     st.plotly_chart(
-        figure,
+        json.loads(cache.sweep_figure(shown, rows, finished=finished)),
         key="sweep_chart",
         theme=None,
         config={"displayModeBar": False},
-        alt=f"{quantity.title} of {len(view.sweep.models)} models by {_x_name(view.sweep)}",
+        alt=f"{title}, {len(view.sweep.models)} models",
     )
 
 
