@@ -462,10 +462,11 @@ def _go_on() -> None:
 
 
 def _summary(view: View, rows: Sequence[Row]) -> str:
-    failed = sum(bool(row.error) for row in rows)
+    crosses = sum(bool(row.error) and view.sweep.at(row) is not None for row in rows)
     text = f"{len(rows)} points, each traced from the real model."
-    if failed:
-        text += f" {failed} of them are not possible: a cross on the axis says which layer breaks."
+    if crosses:
+        are = "is" if crosses == 1 else "are"
+        text += f" {crosses} of them {are} not possible: a cross on the axis says why and where."
     if view.asked_step != view.span.step:
         text += (
             f" In steps of {number_text(view.span.step)}, because {number_text(view.asked_step)} "
