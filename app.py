@@ -36,6 +36,7 @@ page = st.navigation(
                 title="Side by side",
                 icon=":material/compare:",
             ),
+            st.Page("pages/compare/sweeps.py", title="Sweeps", icon=":material/show_chart:"),
         ],
     }
 )

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from explorer.analysis.layers import layers, layers_frame, to_csv, to_json, to_markdown
+from explorer.analysis.roofline import DTYPES as PREDICTED_DTYPES
 from explorer.analysis.roofline import get_device
 from explorer.analysis.totals import Convention, totals
 from explorer.analysis.units import count, memory, percent, rounded, shape_text
@@ -234,6 +235,12 @@ def _add_sweep(commands: Any) -> None:
         help="values of an option of the models, such as width=64:256:64; may be repeated",
     )
     sweep.add_argument("--mode", choices=("eval", "train"), default="eval")
+    sweep.add_argument(
+        "--device", default="", help="predict times for this device, such as T4 (roofline model)"
+    )
+    sweep.add_argument(
+        "--dtype", choices=PREDICTED_DTYPES, help="element type of the prediction (default float32)"
+    )
     sweep.add_argument(
         "--workers", type=_natural, metavar="N", help="processes; one for each core if left"
     )
@@ -525,6 +532,7 @@ def _points(arguments: argparse.Namespace) -> list[Point]:
     for name in wanted:
         if not any(name in spec.options for spec in specs):
             check_options(specs[0], {name: None})
+    device, dtype = _predicted_for(arguments)
     chosen = sizes(arguments.sizes, "--sizes") if arguments.sizes else [None]
     batches = whole_numbers(arguments.batch, "--batch")
     points = []
@@ -533,8 +541,22 @@ def _points(arguments: argparse.Namespace) -> list[Point]:
             name: [value for text in texts for value in option_values(spec, name, text)]
             for name, texts in wanted.items()
         }
-        points += grid([spec.name], chosen, batches, options, mode=arguments.mode)
+        points += grid(
+            [spec.name], chosen, batches, options,
+            mode=arguments.mode, device=device, dtype=dtype,
+        )  # fmt: skip
     return list(dict.fromkeys(points))
+
+
+def _predicted_for(arguments: argparse.Namespace) -> tuple[str, str]:
+    """The device in full and the element type, refused here if they do not go together."""
+    if not arguments.device:
+        if arguments.dtype:
+            raise OptionError("--dtype is that of a prediction: name a --device, too.", "dtype")
+        return "", "float32"
+    device, dtype = get_device(arguments.device), arguments.dtype or "float32"
+    device.peak(dtype)
+    return device.name, dtype
 
 
 def _chosen(arguments: argparse.Namespace) -> list[str]:
@@ -581,11 +603,13 @@ def _sweep_table(rows: list[Row]) -> str:
         "MACs": [("≥ " if row.lower_bound else "") + count(row.macs or 0) for row in legal],
         "Activations": [memory(row.activation_bytes or 0) for row in legal],
         "Peak": [memory(row.peak_activation_bytes or 0) for row in legal],
+        "Predicted": [f"{rounded(row.predicted_ms or 0)} ms" for row in legal if row.device],
         "Depth": [count(row.depth or 0) for row in legal],
         "Output": [row.output for row in legal],
     }
-    if not any(columns["Options"]):
-        del columns["Options"]
+    for name in ("Options", "Predicted"):
+        if not any(columns[name]):
+            del columns[name]
     lines = list(zip(*columns.values(), strict=True))
     table = [_text_table(list(columns), lines)] if legal else []
     problems = _problems(rows)

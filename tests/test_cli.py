@@ -19,6 +19,8 @@ import pytest
 from explorer import cli, get_spec, list_models, trace_model
 from explorer.analysis import Convention, layers_frame, totals
 from explorer.analysis.layers import to_csv, to_json, to_markdown
+from explorer.analysis.roofline import get_device, predict
+from explorer.analysis.units import rounded
 from explorer.diagram.export import scene_file
 from explorer.diagram.views import view_scene
 from explorer.errors import MeasurementError
@@ -178,6 +180,9 @@ def test_train_mode_reaches_the_trace(run) -> None:
         ("sweep --models resnet18 --batch 0", r"--batch '0' should be whole numbers from 1"),
         ("sweep --models resnet18 --option width", r"takes NAME=VALUES, not 'width'"),
         ("sweep --models resnet18 --option width=1:3", r"has no option 'width'; it has"),
+        ("sweep --models resnet18 --dtype float16", r"--dtype is that of a prediction: name a"),
+        ("sweep --models resnet18 --device T5", r"no device called 'T5': choose one of NVIDIA"),
+        ("sweep --models resnet18 --device T4 --dtype bfloat16", r"no peak rate for 'bfloat16'"),
         ("sweep --models resnet18 --workers two", r"'two' is not a whole number"),
         ("sweep --models resnet18 --workers 999", r"workers=999 should be a whole number"),
         ("sweep --models resnet18 --scheduler here", r"'here' is no address of a Dask scheduler"),
@@ -331,6 +336,15 @@ def test_sweep_prints_the_counts_and_then_what_has_none(run) -> None:
     ]
     assert out == SWEPT + "".join(f"{sentence}\n" for sentence in problems)
     assert err.endswith("8 points: 4 with counts, 4 without.\n")
+
+
+def test_sweep_predicts_times_for_a_device(run) -> None:
+    code, out, _ = run("sweep --models lenet5 --device T4 --dtype float16 --workers 0")
+    ms = predict(trace_model("lenet5", (1, 1, 32, 32)), get_device("T4"), "float16").ms
+    assert code == 0
+    assert f"{rounded(ms)} ms" in out
+    assert "Predicted" in out.splitlines()[0]
+    assert "Predicted" not in run("sweep --models lenet5 --workers 0").out
 
 
 def test_sweep_into_a_file_goes_on_from_what_is_there(run, tmp_path: Path) -> None:

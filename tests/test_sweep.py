@@ -17,6 +17,7 @@ import pytest
 
 from explorer import ExplorerError, get_spec, list_models, trace_model
 from explorer.analysis import totals
+from explorer.analysis.roofline import get_device, predict
 from explorer.errors import OptionError, SweepError, UnknownModelError
 from explorer.latency.measure import peak_activation_bytes
 from explorer.sweep import Point, Progress, Row, cluster, compute, grid, points, pool, run, sweeping
@@ -87,6 +88,20 @@ def test_a_row_by_hand() -> None:
     assert (row.params, row.macs, row.depth, row.output) == (61_706, 3 * 416_520, 5, "3x10")
     assert not row.lower_bound
     assert row.seconds > 0
+
+
+def test_a_row_has_the_predicted_time_of_its_device(tmp_path: Path) -> None:
+    points = grid(["lenet5"], [32, 64], device="NVIDIA T4", dtype="float16")
+    for out in (None, tmp_path / "rows.csv", tmp_path / "rows.jsonl"):
+        list(run(points, out, workers=0))
+        legal, illegal = run(points, out, workers=0)
+        trace = trace_model("lenet5", (1, 1, 32, 32))
+        assert legal.predicted_ms == predict(trace, get_device("T4"), "float16").ms
+        assert (legal.device, legal.dtype) == ("NVIDIA T4", "float16")
+        assert illegal.predicted_ms is None
+    plain = compute(Point("lenet5", (1, 32, 32)))
+    assert (plain.device, plain.dtype, plain.predicted_ms) == ("", "", None)
+    assert plain.key != legal.key
 
 
 @pytest.mark.parametrize(

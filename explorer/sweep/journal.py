@@ -27,9 +27,10 @@ _TYPES = {
     **dict.fromkeys(Row._fields, "str"),
     **dict.fromkeys(("height", "width", "batch", *COUNTS), "Int64"),
     "lower_bound": "bool",
+    "predicted_ms": "float64",
     "seconds": "float64",
 }
-_NUMBERS = [name for name, kind in _TYPES.items() if kind == "Int64"]
+_NUMBERS = [name for name, kind in _TYPES.items() if kind in ("Int64", "float64")]
 
 
 def to_line(row: Row) -> str:

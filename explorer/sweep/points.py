@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
+from explorer.analysis.roofline import get_device, predict
 from explorer.analysis.totals import totals
 from explorer.errors import ExplorerError, SweepError, TraceError
 from explorer.latency.measure import peak_activation_bytes
@@ -21,7 +22,7 @@ from explorer.trace.tracing import Mode
 from explorer.zoo import get_spec, source_of
 
 Shape = tuple[int, ...]
-Key = tuple[str, str, int, str, str]
+Key = tuple[str, str, int, str, str, str, str]
 
 _GIVEN_UP = "Not computed: "
 MAX_POINTS = 1_000_000
@@ -37,11 +38,23 @@ class Point(NamedTuple):
     batch: int = 1
     options: tuple[tuple[str, OptionValue], ...] = ()
     mode: Mode = "eval"
+    device: str = ""
+    """Name of the device that a time is predicted for, as `get_device` takes it; "" for none."""
+    dtype: str = "float32"
+    """Element type of the prediction."""
 
     @property
     def key(self) -> Key:
         """What tells this point from all others; its row has the same."""
-        return (self.model, _sizes(self.input_shape), self.batch, self.options_text, self.mode)
+        return (
+            self.model,
+            _sizes(self.input_shape),
+            self.batch,
+            self.options_text,
+            self.mode,
+            self.device,
+            self.dtype if self.device else "",
+        )
 
     @property
     def options_text(self) -> str:
@@ -66,6 +79,9 @@ class Row(NamedTuple):
     options: str
     """Those that were set, as JSON: '{"num_classes": 10}'."""
     mode: str
+    device: str
+    """What `predicted_ms` is for; "" if nothing is predicted."""
+    dtype: str
     params: int | None
     """This and the counts below are None if the point is illegal."""
     macs: int | None
@@ -76,6 +92,8 @@ class Row(NamedTuple):
     """Bytes of all tensors that the pass allocates."""
     peak_activation_bytes: int | None
     """Most bytes of activations alive at once, the input's included."""
+    predicted_ms: float | None
+    """Time of one pass by the roofline model, see `explorer.analysis.roofline`; never measured."""
     depth: int | None
     """Most weighted layers on any path from input to output."""
     output: str
@@ -90,7 +108,15 @@ class Row(NamedTuple):
     @property
     def key(self) -> Key:
         """The key of its point."""
-        return (self.model, self.input, self.batch, self.options, self.mode)
+        return (
+            self.model,
+            self.input,
+            self.batch,
+            self.options,
+            self.mode,
+            self.device,
+            self.dtype,
+        )
 
     @property
     def given_up(self) -> bool:
@@ -105,6 +131,8 @@ def grid(
     options: Mapping[str, Sequence[OptionValue]] | None = None,
     *,
     mode: Mode = "eval",
+    device: str = "",
+    dtype: str = "float32",
 ) -> list[Point]:
     """Every model with every combination of option values, size and batch, in this order.
 
@@ -116,6 +144,8 @@ def grid(
         options: values to go through, by name. A model without such an option gets points all
             the same: their rows say that it has none.
         mode: "eval" or "train".
+        device: predict times for this device, see `explorer.analysis.roofline.get_device`.
+        dtype: of the prediction.
 
     Returns:
         The points, each once.
@@ -136,7 +166,7 @@ def grid(
             pairs = tuple(zip(values, chosen, strict=True))
             for size, batch in itertools.product(sizes, batches):
                 shape = _shape(native, size, dict(pairs).get("in_channels"))
-                points.append(Point(name, shape, batch, pairs, mode))
+                points.append(Point(name, shape, batch, pairs, mode, device, dtype))
     return list(dict.fromkeys(points))
 
 
@@ -160,7 +190,7 @@ def compute(point: Point) -> Row:
             mode=point.mode,
             options=dict(point.options),
         )
-        found, error, layer = _counts(trace), "", ""
+        found, error, layer = _counts(trace, point), "", ""
     except ExplorerError as problem:
         found, error = {}, str(problem)
         layer = problem.layer if isinstance(problem, TraceError) else ""
@@ -183,7 +213,7 @@ def row_of(
         error: why there are no counts, in one sentence.
         layer: path of the layer that breaks.
     """
-    unknown: dict[str, Any] = dict.fromkeys(COUNTS)
+    unknown: dict[str, Any] = dict.fromkeys((*COUNTS, "predicted_ms"))
     image = point.input_shape[-2:] if len(point.input_shape) > 2 else (None, None)
     return Row(
         model=point.model,
@@ -195,6 +225,8 @@ def row_of(
         batch=point.batch,
         options=point.options_text,
         mode=point.mode,
+        device=point.device,
+        dtype=point.dtype if point.device else "",
         **{**unknown, "lower_bound": False, "output": "", **counts},
         seconds=seconds,
         error=error,
@@ -211,7 +243,7 @@ COUNTS = ("params", "macs", "activation_bytes", "peak_activation_bytes", "depth"
 """Fields that an illegal point has no value of."""
 
 
-def _counts(trace: Trace) -> dict[str, Any]:
+def _counts(trace: Trace, point: Point) -> dict[str, Any]:
     total = totals(trace)
     several = bool(total.output_shape) and isinstance(total.output_shape[0], tuple)
     outputs: Any = total.output_shape if several else [total.output_shape]
@@ -221,6 +253,9 @@ def _counts(trace: Trace) -> dict[str, Any]:
         "lower_bound": total.lower_bound,
         "activation_bytes": total.activation_bytes,
         "peak_activation_bytes": peak_activation_bytes(trace),
+        "predicted_ms": (
+            predict(trace, get_device(point.device), point.dtype).ms if point.device else None
+        ),
         "depth": total.depth,
         "output": ", ".join(map(_sizes, outputs)),
     }

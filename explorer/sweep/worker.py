@@ -29,12 +29,12 @@ def to_request(point: Point) -> str:
 
 
 def _from_request(line: str) -> Point:
-    model, shape, batch, options, mode = json.loads(line)
+    model, shape, batch, options, *rest = json.loads(line)
     # JSON has lists only; the option values that are lists were tuples.
     pairs = tuple(
         (name, tuple(value) if isinstance(value, list) else value) for name, value in options
     )
-    return Point(model, tuple(shape), batch, pairs, mode)
+    return Point(model, tuple(shape), batch, pairs, *rest)
 
 
 def main() -> None:

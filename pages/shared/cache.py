@@ -9,9 +9,11 @@ traced again at every rerun.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Hashable, Iterator
+import pickle
+import threading
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import pandas as pd
 import streamlit as st
@@ -60,9 +62,13 @@ from explorer.figures.memory import memory_timeline, training_bars
 from explorer.figures.modules import module_map
 from explorer.figures.profile import shape_profile
 from explorer.figures.roofline import roofline, time_bars
+from explorer.figures.sweep import sweep_curves
 from explorer.figures.timeline import timeline
 from explorer.latency import LatencyRecord, recorded
 from explorer.models._registry import OptionValue
+from explorer.sweep import Point, Row, compute
+from explorer.sweep.curves import QUANTITIES, Sweep, curves
+from explorer.sweep.points import Key
 from explorer.trace.records import Trace, Value
 from explorer.zoo import source_file
 from pages.shared.choice import DEFAULT_MODEL, Choice, native_choice, option_text
@@ -591,6 +597,68 @@ def comparison_json(
     found = side_by_side(choices, convention).comparison
     draw = stage_bars if figure == "stages" else cumulative_curves
     return str(draw(found, measure=measure, theme=theme).to_json())
+
+
+# ------------------------------------------------------------------ the sweeps
+
+MOST_SWEPT: Final = 20_000
+"""Rows of sweeps that are kept for all visitors, some ten megabytes; the oldest go first."""
+_SWEPT: dict[Key, bytes] = {}
+_SWEPT_LOCK: Final = threading.Lock()
+
+
+def swept(points: Iterable[Point]) -> dict[Key, Row]:
+    """The rows that are known of these points, whoever asked for them first."""
+    kept = {point.key: _SWEPT.get(point.key) for point in points}
+    # The bytes are our own: `sweep_point` made them.
+    return {key: pickle.loads(row) for key, row in kept.items() if row}  # noqa: S301
+
+
+def sweep_point(point: Point) -> Row:
+    """Compute the row of one point here and now, and keep it for all visitors."""
+    row = compute(point)
+    with _SWEPT_LOCK:
+        _SWEPT[point.key] = pickle.dumps(row)
+        while len(_SWEPT) > MOST_SWEPT:
+            del _SWEPT[next(iter(_SWEPT))]
+    return row
+
+
+class SweepFigure(NamedTuple):
+    """What a figure of a sweep shows, besides its rows."""
+
+    sweep: Sweep
+    quantity: str
+    title: str
+    x_title: str
+    log_x: bool
+    log_y: bool
+    theme: Theme
+
+
+def sweep_figure(shown: SweepFigure, rows: dict[Key, Row], *, finished: bool) -> str:
+    """The curves as Plotly's JSON; kept once no point is missing."""
+    return _finished_sweep(shown, rows) if finished else _draw_sweep(shown, rows)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _finished_sweep(shown: SweepFigure, _rows: dict[Key, Row]) -> str:
+    return _draw_sweep(shown, _rows)
+
+
+def _draw_sweep(shown: SweepFigure, rows: dict[Key, Row]) -> str:
+    quantity = QUANTITIES[shown.quantity]
+    drawn = sweep_curves(
+        curves(shown.sweep, rows, shown.quantity),
+        title=shown.title,
+        x_title=shown.x_title,
+        y_title=quantity.unit,
+        large=quantity.large,
+        log_x=shown.log_x,
+        log_y=shown.log_y,
+        theme=shown.theme,
+    )
+    return str(drawn.to_json())
 
 
 # ---------------------------------------------------------------- the diagram

@@ -1,0 +1,148 @@
+"""Curves of several models over one swept value."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import plotly.graph_objects as go
+
+from explorer.figures._layout import styled
+from explorer.figures.theme import KIND_COLORS
+
+_LOOKS: Final = (
+    ("convolution", "circle", "solid"),
+    ("linear", "square", "dash"),
+    ("pooling", "diamond", "dashdot"),
+    ("attention", "triangle-up", "dot"),
+)
+"""Of each curve: the kind whose colour it takes, its symbol and its line."""
+MOST_CURVES: Final = len(_LOOKS)
+_STRIP: Final = 0.05
+"""Of the figure's height, for the crosses of one model."""
+_WRAP: Final = 48
+"""Characters of a line of hover text."""
+
+
+class Mark(NamedTuple):
+    """One value of one model."""
+
+    x: float
+    y: float | None
+    """None if the model does not take `x`."""
+    text: str
+    """What is said when it is pointed at; may hold "<br>"."""
+    layer: str = ""
+    """Path of the layer that breaks."""
+
+
+class Curve(NamedTuple):
+    """One model's values, in order."""
+
+    name: str
+    legal: tuple[Mark, ...]
+    illegal: tuple[Mark, ...]
+
+
+def sweep_curves(
+    curves: Sequence[Curve],
+    *,
+    title: str,
+    x_title: str,
+    y_title: str,
+    large: bool = True,
+    log_x: bool = False,
+    log_y: bool = False,
+    theme: str = "light",
+) -> go.Figure:
+    """A line for each model; what a model does not take is a cross on the horizontal axis.
+
+    The crosses have a strip of their own between the curves and the axis, so that they never lie
+    on a curve.
+
+    Args:
+        curves: at most `MOST_CURVES`.
+        title: of the figure.
+        x_title: the swept value, with its unit.
+        y_title: the quantity, with its unit.
+        large: write the quantity's ticks with SI prefixes, "20G", instead of in full.
+        log_x: draw the swept value on a logarithmic axis, unless one is not above 0.
+        log_y: likewise the quantity.
+        theme: "light" or "dark".
+
+    Returns:
+        Two scatter traces for each curve, the line and the crosses. A cross's custom data is the
+        layer that breaks.
+    """
+    figure = go.Figure()
+    crossed = [curve.name for curve in curves if curve.illegal]
+    for curve, look in zip(curves, _LOOKS, strict=False):
+        kind, symbol, dash = look
+        color = KIND_COLORS[theme][kind]
+        figure.add_scatter(
+            x=[mark.x for mark in curve.legal],
+            y=[mark.y for mark in curve.legal],
+            name=curve.name,
+            legendgroup=curve.name,
+            showlegend=bool(curve.legal),
+            mode="lines+markers",
+            line={"color": color, "width": 2, "dash": dash},
+            marker={"color": color, "size": 7, "symbol": symbol},
+            text=[_hover(curve.name, mark) for mark in curve.legal],
+            hovertemplate="%{text}<extra></extra>",
+        )
+        figure.add_scatter(
+            x=[mark.x for mark in curve.illegal],
+            y=[-0.5 - crossed.index(curve.name) for _ in curve.illegal],
+            yaxis="y2",
+            name=f"{curve.name}: not taken",
+            legendgroup=curve.name,
+            showlegend=not curve.legal,
+            mode="markers",
+            marker={
+                "color": color,
+                "size": 8,
+                "symbol": "x-thin",
+                "line": {"color": color, "width": 2},
+            },
+            customdata=[[mark.layer] for mark in curve.illegal],
+            text=[_hover(curve.name, mark) for mark in curve.illegal],
+            hovertemplate="%{text}<extra></extra>",
+        )
+    styled(figure, title, theme, height=460)
+    marks = [mark for curve in curves for mark in (*curve.legal, *curve.illegal)]
+    values = [mark.y for mark in marks if mark.y is not None]
+    strip = _STRIP * len(crossed)
+    figure.update_xaxes(
+        title_text=x_title,
+        type=_type(log_x, [mark.x for mark in marks]),
+        tickformat=",~g",
+        anchor="y2" if crossed else "y",
+    )
+    figure.update_yaxes(
+        title_text=y_title,
+        type=_type(log_y, values),
+        tickformat="~s" if large else ",~g",
+        rangemode="normal" if log_y else "tozero",
+    )
+    return figure.update_layout(
+        hovermode="closest",
+        yaxis={"domain": [strip, 1]},
+        yaxis2={
+            "domain": [0, max(strip, _STRIP)],
+            "range": [-max(len(crossed), 1), 0],
+            "type": "linear",
+            "visible": False,
+            "fixedrange": True,
+        },
+    )
+
+
+def _type(log: bool, values: Sequence[float]) -> str:
+    return "log" if log and min(values, default=1) > 0 else "linear"
+
+
+def _hover(name: str, mark: Mark) -> str:
+    lines = [line for part in mark.text.split("<br>") for line in textwrap.wrap(part, _WRAP)]
+    return "<br>".join([f"<b>{name}</b>", *lines])

@@ -1,0 +1,605 @@
+"""The sweeps' controls, curves and table, and the work between them.
+
+Points are computed a few at a time, in a fragment that the browser asks for again until none is
+left: the curves grow while they are looked at, a click on Stop is heard at once, and other
+visitors never wait for more than one slice.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+import pandas as pd
+import streamlit as st
+
+from explorer.analysis.roofline import DTYPES, devices, get_device
+from explorer.diagram.heat import DEFAULT_DEVICE
+from explorer.errors import ExplorerError, UnknownModelError
+from explorer.figures.sweep import MOST_CURVES
+from explorer.sweep import Row, to_frame
+from explorer.sweep.curves import (
+    MAX_BATCH,
+    MAX_SIDE,
+    OPTION,
+    OVER,
+    QUANTITIES,
+    Span,
+    Sweep,
+    model_title,
+    natural_span,
+    number_text,
+    numeric_options,
+    problems,
+)
+from explorer.sweep.points import Key
+from explorer.zoo import available_sources, get_spec
+from pages.shared import address, cache
+from pages.shared.choice import image_models
+from pages.shared.sidebar import PRESETS
+from pages.shared.widgets import plain, theme
+
+FIRST_MODELS: Final = ("resnet50", "convnext_tiny", "deit_small_patch16_224")
+"""Each around 4.5 billion MACs at 224 × 224, and at no other size."""
+RATIOS: Final = ("4:1", "2:1", "3:2", "4:3", "3:4", "2:3", "9:16", "1:2")
+"""Height to width."""
+NATIVE: Final = "native"
+LOGS: Final = ("x", "y")
+
+_SIZES: Final = (NATIVE, *(f"{height}x{width}" for height, width in PRESETS))
+_OVER_TITLES: Final = {
+    "size": "Input size, square",
+    "height": "Height, at one width",
+    "ratio": "Input size, one ratio",
+    "batch": "Batch",
+}
+_FIRST_SECONDS, _SLICE_SECONDS = 0.3, 0.8
+"""How long one run computes before it shows what there is: the first points come at once."""
+_POLL: Final = 0.1
+"""Seconds until the browser asks for the next slice."""
+_STOPPED: Final = "_sweep_stopped"
+_RANGE_ENDS: Final = ("from", "to", "step")
+
+
+class View(NamedTuple):
+    """What is swept, and how it is looked at."""
+
+    sweep: Sweep
+    span: Span
+    asked_step: float
+    """The step before it was made large enough for the most points of a model."""
+    quantity: str
+    log_x: bool
+    log_y: bool
+
+
+# -------------------------------------------------------------------- the link
+
+
+def open_view() -> View:
+    """Read the view from the session, or from the address where that speaks, and record it."""
+    state = st.session_state
+    address.restore("source", "sweep_source", _one_of(available_sources()), "layerwise")
+    models = address.restore("models", "sweep_models", _models, [*FIRST_MODELS])
+    known = [*OVER, *(OPTION + name for name in numeric_options(models))]
+    over = address.restore("over", "sweep_over", _one_of(known), "size")
+    if over not in known:  # the model that had this option was taken away
+        over = state["sweep_over"] = "size"
+        state["sweep_range"] = ""
+    span = _open_range(models, over)
+    at = address.restore("at", "sweep_at", _one_of(_SIZES), NATIVE)
+    width = address.restore("width", "sweep_width", _number(MAX_SIDE), 128)
+    ratio = address.restore("ratio", "sweep_ratio", _one_of(RATIOS), "2:1")
+    batch = address.restore("batch", "sweep_batch", _number(MAX_BATCH), 1)
+    quantity = address.restore("show", "sweep_show", _one_of(tuple(QUANTITIES)), "macs")
+    logs: list[str] = address.restore("log", "sweep_log", _logs, [])
+    device, dtype = _open_device()
+    address.record(
+        {
+            "source": _unless(state["sweep_source"], "layerwise"),
+            "models": _unless(",".join(models) or "none", ",".join(FIRST_MODELS)),
+            "over": _unless(over, "size"),
+            "range": span.text,
+            "at": _unless(at, NATIVE),
+            "width": _unless(str(width), "128"),
+            "ratio": _unless(ratio, "2:1"),
+            "batch": _unless(str(batch), "1"),
+            "show": _unless(quantity, "macs"),
+            "log": "".join(sorted(logs)) or None,
+            "device": _unless(device, DEFAULT_DEVICE),
+            "dtype": _unless(dtype, "float32"),
+        }
+    )
+    fits = span.thinned if span.first <= span.last else span
+    sweep = Sweep(
+        models=tuple(models),
+        over=over,
+        values=fits.text,
+        size=None if at == NATIVE else _pair(at, "x"),
+        width=width,
+        ratio=_pair(ratio, ":"),
+        batch=batch,
+        device=device,
+        dtype=dtype,
+    )
+    return View(sweep, fits, span.step, quantity, "x" in logs, "y" in logs)
+
+
+def _open_range(models: Sequence[str], over: str) -> Span:
+    """The range that was chosen, or the natural one; its three widgets show it."""
+    natural = natural_span(models, over) if models else Span(64, 512, 32, 1, MAX_SIDE)
+    parse = _range_within(natural)
+    chosen = address.restore("range", "sweep_range", lambda text: text if parse(text) else None, "")
+    span = parse(chosen) or natural  # of other models now, whose limits may be narrower
+    state = st.session_state
+    state["sweep_range"] = span.text if chosen else ""
+    for name, value in zip(_RANGE_ENDS, span[:3], strict=True):
+        state[_range_key(name, span)] = value
+    return span
+
+
+def _range_within(natural: Span) -> Callable[[str], Span | None]:
+    """Reads "64:512:32" as a range of the natural one's type and within its limits."""
+    kind = natural.kind
+    number = r"[0-9]{1,10}" if kind is int else r"[0-9]{1,10}(?:\.[0-9]{1,6})?"
+
+    def parse(text: str) -> Span | None:
+        found = re.fullmatch(f"({number}):({number}):({number})", text)
+        if not found:
+            return None
+        first, last, step = map(kind, found.groups())
+        legal = natural.low <= first <= natural.high and natural.low <= last <= natural.high
+        return natural._replace(first=first, last=last, step=step) if legal and step else None
+
+    return parse
+
+
+def _range_key(name: str, span: Span) -> str:
+    return f"sweep_{name}_{span.kind.__name__}"
+
+
+def _open_device() -> tuple[str, str]:
+    """The device, and an element type that it can compute in."""
+    names = [each.name for each in devices()]
+    device = address.restore("device", "sweep_device", _one_of(names), DEFAULT_DEVICE)
+    known = dtypes_of(device)
+    dtype = address.restore("dtype", "sweep_dtype", _one_of(known), "float32")
+    if dtype not in known:
+        dtype = st.session_state["sweep_dtype"] = "float32"
+    return device, dtype
+
+
+def dtypes_of(device: str) -> list[str]:
+    """Element types that a device has a peak rate for."""
+    found = get_device(device)
+    return [dtype for dtype in DTYPES if getattr(found, dtype)]
+
+
+def _models(text: str) -> list[str] | None:
+    """Names of models; each that is none is one sentence."""
+    if text == "none":
+        return []
+    found = []
+    for name in filter(None, dict.fromkeys(text.split(","))):
+        try:
+            spec = get_spec(name)
+        except UnknownModelError as error:
+            hint = f"; did you mean {' or '.join(error.nearest)}?" if error.nearest else "."
+            if error.name != name:  # the whole library is missing, as the error says
+                hint = f": {error}"
+            address.report((f"There is no model called {name!r}{hint} It is left out.",))
+            continue
+        if len(spec.input_shape) == 4:
+            found.append(name)
+        else:
+            address.report((f"{name} takes video, which has more than one size: it is left out.",))
+    if len(found) > MOST_CURVES:
+        address.report((f"The link has {len(found)} models; the first {MOST_CURVES} are shown.",))
+    return found[:MOST_CURVES]
+
+
+def _one_of(allowed: Sequence[str]) -> Callable[[str], str | None]:
+    return lambda text: text if text in allowed else None
+
+
+def _number(most: int) -> Callable[[str], int | None]:
+    def parse(text: str) -> int | None:
+        whole = re.fullmatch("[0-9]{1,9}", text)
+        return int(text) if whole and 1 <= int(text) <= most else None
+
+    return parse
+
+
+def _logs(text: str) -> list[str] | None:
+    return [*text] if text in ("x", "y", "xy") else None
+
+
+def _pair(text: str, between: str) -> tuple[int, int]:
+    first, second = text.split(between)
+    return int(first), int(second)
+
+
+def _unless(value: str, default: str) -> str | None:
+    return None if value == default else value
+
+
+# ---------------------------------------------------------------- the controls
+
+
+def controls(view: View) -> None:
+    """Which models, what is swept, and what is shown of it."""
+    with st.container(gap="small", key="sweep_controls"):
+        _model_controls()
+        _range_controls(view)
+        _shown_controls(view)
+
+
+def _model_controls() -> None:
+    source, models = st.columns([4, 9], gap="small", vertical_alignment="bottom")
+    source.segmented_control(
+        "Source",
+        available_sources(),
+        key="sweep_source",
+        required=True,
+        format_func=lambda name: {"layerwise": "Layerwise"}.get(name, name),
+        on_change=address.touch,
+        help="Which models the list offers. Chosen models of another source stay.",
+        width="stretch",
+    )
+    chosen: list[str] = st.session_state["sweep_models"]
+    offered = image_models(st.session_state["sweep_source"])
+    models.multiselect(
+        "Models",
+        [*dict.fromkeys([*chosen, *offered])],
+        key="sweep_models",
+        max_selections=MOST_CURVES,
+        format_func=model_title,
+        placeholder="Choose one to four",
+        on_change=address.touch,
+    )
+
+
+def _range_controls(view: View) -> None:
+    over, span, others = st.columns([4, 5, 4], gap="small", vertical_alignment="bottom")
+    models = view.sweep.models
+    over.selectbox(
+        "Sweep",
+        [*OVER, *(OPTION + name for name in numeric_options(models))],
+        key="sweep_over",
+        format_func=_over_title,
+        on_change=_change_over,
+        help="An option is swept for those models that have it.",
+    )
+    with span.container(key="sweep_range_fields"):
+        for column, name in zip(st.columns(3, gap="xsmall", wrap=False), _RANGE_ENDS, strict=True):
+            _range_field(column, name, view.span)
+    with others.container(key="sweep_fixed_fields"):
+        _fixed_controls(view.sweep)
+
+
+def _range_field(column: Any, name: str, span: Span) -> None:
+    kind = span.kind
+    smallest = (1 if kind is int else 1e-6) if name == "step" else span.low
+    largest = max(span.high - span.low, span.step) if name == "step" else span.high
+    column.number_input(
+        name.capitalize(),
+        kind(smallest),
+        kind(largest),
+        key=_range_key(name, span),
+        step=None if kind is int else kind(span.step),
+        format=None if kind is int else "%.6g",
+        on_change=_change_range,
+        args=(span,),
+        help=f"{number_text(kind(smallest))} to {number_text(kind(largest))}",
+    )
+
+
+def _fixed_controls(sweep: Sweep) -> None:
+    """What stays as it is: the size where none is swept, and the batch."""
+    swept_size = sweep.over in ("size", "height", "ratio")
+    fields = [] if sweep.over == "size" else ["size"]
+    fields += [] if sweep.over == "batch" else ["batch"]
+    for column, field in zip(
+        st.columns(len(fields), gap="xsmall", wrap=False), fields, strict=True
+    ):
+        if field == "batch":
+            column.number_input(
+                "Batch", 1, MAX_BATCH, key="sweep_batch", on_change=address.touch,
+                help=f"1 to {MAX_BATCH:,}",
+            )  # fmt: skip
+        elif sweep.over == "height":
+            column.number_input(
+                "Width", 1, MAX_SIDE, key="sweep_width", on_change=address.touch,
+                help=f"1 to {MAX_SIDE:,}",
+            )  # fmt: skip
+        elif swept_size:
+            column.selectbox(
+                "Height : width", RATIOS, key="sweep_ratio", on_change=address.touch,
+                format_func=lambda text: text.replace(":", " : "),
+                help="The range is that of the height.",
+            )  # fmt: skip
+        else:
+            column.selectbox(
+                "Input size", _SIZES, key="sweep_at", on_change=address.touch,
+                format_func=lambda s: "each one's own" if s == NATIVE else s.replace("x", " × "),
+            )  # fmt: skip
+
+
+def _shown_controls(view: View) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        st.segmented_control(
+            "Quantity",
+            list(QUANTITIES),
+            key="sweep_show",
+            required=True,
+            format_func=lambda name: QUANTITIES[name].title,
+            on_change=address.touch,
+        )
+        st.pills(
+            "Log axes",
+            LOGS,
+            selection_mode="multi",
+            key="sweep_log",
+            on_change=address.touch,
+        )
+        st.selectbox(
+            "Device",
+            [each.name for each in devices()],
+            key="sweep_device",
+            on_change=address.touch,
+            width=205,
+            help="That times are predicted for, by the roofline model. Nothing is measured here.",
+        )
+        st.selectbox(
+            "Number type",
+            dtypes_of(view.sweep.device),
+            key="sweep_dtype",
+            on_change=address.touch,
+            width=118,
+        )
+
+
+def _over_title(over: str) -> str:
+    return _OVER_TITLES.get(over) or f"Option {over.removeprefix(OPTION)}"
+
+
+def _change_over() -> None:
+    """Begin with the natural range of what is swept now."""
+    address.touch()
+    st.session_state["sweep_range"] = ""
+
+
+def _change_range(span: Span) -> None:
+    address.touch()
+    first, last, step = (st.session_state[_range_key(name, span)] for name in _RANGE_ENDS)
+    st.session_state["sweep_range"] = span._replace(first=first, last=last, step=step).text
+
+
+# ----------------------------------------------------------------- the results
+
+
+def results(view: View) -> None:
+    """Curves and table, while the points are computed and when they are."""
+    if not view.sweep.models:
+        st.info("Choose one to four models.", icon=":material/show_chart:")
+        return
+    if view.span.first > view.span.last:
+        st.error(
+            f"The range begins at {number_text(view.span.first)}, above its end at "
+            f"{number_text(view.span.last)}.",
+            icon=":material/error:",
+        )
+        return
+    try:
+        missing = _missing(view.sweep)
+    except ExplorerError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+        return
+    working = bool(missing) and not _is_stopped(view.sweep)
+    st.fragment(_results, run_every=_POLL if working else None)(view, watched=working)
+
+
+def _results(view: View, *, watched: bool) -> None:
+    """One look: compute for a moment, then show all there is."""
+    sweep = view.sweep
+    points = sweep.refining()
+    rows = cache.swept(points)
+    working = len(rows) < len(points) and not _is_stopped(sweep)
+    if watched and not working:  # the browser need not ask again
+        st.rerun()
+    if working:
+        until = time.monotonic() + (_SLICE_SECONDS if rows else _FIRST_SECONDS)
+        for point in points:
+            if point.key not in rows:
+                rows[point.key] = cache.sweep_point(point)
+                if time.monotonic() > until:
+                    break
+    in_order = [rows[point.key] for point in sweep.points() if point.key in rows]
+    _progress(view, in_order, len(points), working=working)
+    _chart(view, rows, finished=len(rows) == len(points))
+    for sentence in problems(sweep, rows):
+        st.caption(f":orange[✕] {plain(sentence)}")
+    _table(view, in_order)
+
+
+def _missing(sweep: Sweep) -> bool:
+    points = sweep.points()
+    return len(cache.swept(points)) < len(points)
+
+
+def _is_stopped(sweep: Sweep) -> bool:
+    return bool(st.session_state.get(_STOPPED) == sweep)
+
+
+def _stop(sweep: Sweep | None) -> None:
+    st.session_state[_STOPPED] = sweep
+
+
+def _progress(view: View, rows: Sequence[Row], total: int, *, working: bool) -> None:
+    """How far the sweep is, and the button that stops it or lets it go on."""
+    done = len(rows)
+    with st.container(
+        horizontal=True, vertical_alignment="center", gap="small", key="sweep_progress"
+    ):
+        if working:
+            st.progress(done / total, f"{done} of {total} points")
+            st.button(
+                "Stop", key="sweep_stop", icon=":material/stop:", on_click=_stop,
+                args=(view.sweep,),
+            )  # fmt: skip
+        elif done < total:
+            st.markdown(f"Stopped: {done} of {total} points are shown.")
+            st.button("Go on", key="sweep_go_on", icon=":material/play_arrow:", on_click=_go_on)
+        else:
+            st.caption(_summary(view, rows))
+
+
+def _go_on() -> None:
+    _stop(None)
+
+
+def _summary(view: View, rows: Sequence[Row]) -> str:
+    crosses = sum(bool(row.error) and view.sweep.at(row) is not None for row in rows)
+    text = f"{len(rows)} points, each traced from the real model."
+    if crosses:
+        are = "is" if crosses == 1 else "are"
+        text += f" {crosses} of them {are} not possible: a cross on the axis says why and where."
+    if view.asked_step != view.span.step:
+        text += (
+            f" In steps of {number_text(view.span.step)}, because {number_text(view.asked_step)} "
+            "would be more than 60 points a model."
+        )
+    if view.quantity == "time":
+        text += " Times are predicted by the roofline model, not measured."
+    return text
+
+
+def _chart(view: View, rows: dict[Key, Row], *, finished: bool) -> None:
+    title = f"{QUANTITIES[view.quantity].title} by {_x_name(view.sweep)}"
+    shown = cache.SweepFigure(
+        view.sweep, view.quantity, title, _x_title(view.sweep), view.log_x, view.log_y, theme()
+    )
+    st.plotly_chart(
+        json.loads(cache.sweep_figure(shown, rows, finished=finished)),
+        key="sweep_chart",
+        theme=None,
+        config={"displayModeBar": False},
+        alt=f"{title}, {len(view.sweep.models)} models",
+    )
+
+
+def _x_name(sweep: Sweep) -> str:
+    names = {"size": "input size", "height": "height", "ratio": "height", "batch": "batch"}
+    return names.get(sweep.over, sweep.option)
+
+
+def _x_title(sweep: Sweep) -> str:
+    batch = f", batch of {sweep.batch}"
+    size = "each model's own size"
+    if sweep.size:
+        size = f"{sweep.size[0]} × {sweep.size[1]}"
+    return {
+        "size": f"Height and width, pixels{batch}",
+        "height": f"Height, pixels, at a width of {sweep.width}{batch}",
+        "ratio": f"Height, pixels, at {sweep.ratio[0]} : {sweep.ratio[1]} to the width{batch}",
+        "batch": f"Images in a batch, at {size}",
+    }.get(sweep.over, f"{sweep.option}, at {size}{batch}")
+
+
+# ------------------------------------------------------------------- the table
+
+
+def _table(view: View, rows: Sequence[Row]) -> None:
+    """Every row with its exact numbers, values first and models side by side."""
+    sweep = view.sweep
+    text, files = st.columns([5, 1], vertical_alignment="center")
+    text.caption(
+        "Parameters, MACs of the whole batch, bytes of all tensors that the pass allocates, and "
+        "the most bytes of activations that are alive at once."
+    )
+    _downloads(files, rows)
+    column = st.column_config
+    counts = ("Parameters", "MACs", "Activations B", "Peak B")
+    frame = _frame(sweep, rows)
+    st.dataframe(
+        frame,
+        hide_index=True,
+        height=36 + 30 * min(len(rows), 12),
+        placeholder="",
+        row_height=30,
+        key="sweep_table",
+        column_config={
+            "Model": column.TextColumn(width=190),
+            "Input": column.TextColumn(width=90),
+            "Batch": column.NumberColumn(format="%d", width=52),
+            **{name: column.NumberColumn(format="localized", width=118) for name in counts},
+            "Predicted ms": column.NumberColumn(
+                format="%.4f", width=95, help=f"Of {sweep.device} in {sweep.dtype}, not measured."
+            ),
+            "Depth": column.NumberColumn(format="%d", width=56),
+            "Breaks in": column.TextColumn(width=110),
+            "Why": column.TextColumn(width=420),
+        },
+    )
+    st.caption("The same on the command line:")
+    st.code(sweep.command(), language="bash", wrap_lines=True)
+
+
+def _frame(sweep: Sweep, rows: Sequence[Row]) -> pd.DataFrame:
+    def place(row: Row) -> tuple[bool, float, int]:
+        x = sweep.at(row)
+        return (x is None, x or 0, sweep.models.index(row.model))
+
+    rows = sorted(rows, key=place)
+    whole = {
+        "Parameters": "params",
+        "MACs": "macs",
+        "Activations B": "activation_bytes",
+        "Peak B": "peak_activation_bytes",
+    }
+    frame = pd.DataFrame(
+        {
+            "Model": [model_title(row.model) for row in rows],
+            "Input": [row.input.replace("x", " × ") for row in rows],
+            "Batch": [row.batch for row in rows],
+            **{
+                name: pd.array([getattr(row, field) for row in rows], dtype="Int64")
+                for name, field in whole.items()
+            },
+            "Predicted ms": [row.predicted_ms for row in rows],
+            "Depth": pd.array([row.depth for row in rows], dtype="Int64"),
+        }
+    )
+    if sweep.option:
+        frame.insert(1, sweep.option, [sweep.at(row) for row in rows])
+    if any(row.error for row in rows):
+        after = list(frame.columns).index("Batch") + 1
+        frame.insert(after, "Breaks in", [row.layer for row in rows])
+        frame["Why"] = [row.error for row in rows]
+    return frame
+
+
+def _downloads(place: Any, rows: Sequence[Row]) -> None:
+    """Offer the rows as the command line writes them."""
+    with place, st.popover("Download", icon=":material/download:", width="stretch"):
+        st.download_button(
+            "CSV", lambda: to_csv(rows), "sweep.csv", "text/csv", key="sweep_csv",
+            on_click="ignore", width="stretch",
+        )  # fmt: skip
+        st.download_button(
+            "JSON", lambda: to_json(rows), "sweep.json", "application/json", key="sweep_json",
+            on_click="ignore", width="stretch",
+        )  # fmt: skip
+
+
+def to_csv(rows: Sequence[Row]) -> str:
+    """Rows as `python -m explorer sweep -o sweep.csv` writes them."""
+    return str(to_frame(rows).to_csv(index=False, lineterminator="\n"))
+
+
+def to_json(rows: Sequence[Row]) -> str:
+    """The same as a JSON array."""
+    return json.dumps([row._asdict() for row in rows], ensure_ascii=False, indent=1)
