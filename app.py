@@ -29,6 +29,9 @@ page = st.navigation(
                 icon=":material/fact_check:",
             ),
         ],
+        "Compare": [
+            st.Page("pages/compare/landscape.py", title="Choose", icon=":material/scatter_plot:"),
+        ],
     }
 )
 with st.spinner("Loading PyTorch. Only the first visitor after a start waits for it."):

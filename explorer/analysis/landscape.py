@@ -258,8 +258,10 @@ def _tests(limits: Limits) -> Iterator[tuple[str, str, Test]]:
             yield key, _sentence(MEASURES[key], bound), _within(MEASURES[key], bound)
     if limits.since is not None or limits.until is not None:
         since, until = limits.since or 0, limits.until or 9999
-        yield "year", _years(limits), lambda each: (
-            None if each.year is None else since <= each.year <= until
+        yield (
+            "year",
+            _years(limits),
+            lambda each: None if each.year is None else since <= each.year <= until,
         )
     if limits.families:
         kept = frozenset(limits.families)

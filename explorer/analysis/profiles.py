@@ -4,11 +4,13 @@ A landscape of hundreds of models is asked for another batch or another device f
 for another input size. So each model is traced once, at a batch of one, and its `Profile` keeps
 what the roofline model and the memory model need of it: sums over ops that are alike, each with
 its part that grows with the batch and its part that does not. The tests hold `predicted_ms` and
-`peak_bytes` against a trace of the batch itself.
+`peak_bytes` against a trace of the batch itself. They are equal, except that what is a view of one
+image and a copy of several is not counted in the time: 0.3% at most, in TNT.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -110,6 +112,20 @@ def profile_trace(trace: Trace, name: str, size: tuple[int, int]) -> Profile:
         ),
         lower_bound=trace.is_lower_bound,
         problem="",
+    )
+
+
+def to_json(found: Profile) -> str:
+    """A profile as a line of JSON."""
+    return json.dumps(found) + "\n"
+
+
+def from_json(line: str) -> Profile:
+    """Read what `to_json` wrote."""
+    found = Profile(*json.loads(line))
+    return found._replace(
+        work=tuple(map(tuple, found.work)),
+        peaks=tuple((width, tuple(map(tuple, lines))) for width, lines in found.peaks),
     )
 
 

@@ -34,6 +34,8 @@ from explorer.analysis import (
     totals,
 )
 from explorer.analysis.catalogue import Entry, entry
+from explorer.analysis.landscape import MEASURES, Candidate, candidate, judge
+from explorer.analysis.profiles import Setting
 from explorer.analysis.published import REID_INPUT, ReidCounts, reid_counts
 from explorer.diagram.export import scene_file, scene_html
 from explorer.diagram.heat import Heat, scene_heat
@@ -42,15 +44,18 @@ from explorer.diagram.scene import Scene
 from explorer.diagram.views import FIRST_DIRECTION, ViewName, depths, view_scene
 from explorer.errors import ExplorerError, InputSizeError, TraceError
 from explorer.figures.cost import cost_bars
+from explorer.figures.landscape import landscape
 from explorer.figures.modules import module_map
 from explorer.figures.profile import shape_profile
 from explorer.figures.timeline import timeline
 from explorer.models._registry import OptionValue
+from explorer.sweep.survey import Survey
 from explorer.trace.records import Trace, Value
 from explorer.zoo import source_file
-from pages.shared.choice import DEFAULT_MODEL, Choice
+from pages.shared.choice import DEFAULT_MODEL, Choice, image_models
 
 if TYPE_CHECKING:
+    from pages.shared.landscape import View as LandscapeView
     from pages.shared.view import View
 
 Shape = tuple[int, ...]
@@ -303,6 +308,66 @@ def reid_row_counts(name: str) -> ReidCounts:
     found = reid_counts(trace_model(name, REID_INPUT))
     _COUNTED.add(("reid", name))
     return found
+
+
+# -------------------------------------------------------------- the landscape
+
+
+@st.cache_resource(show_spinner=False)
+def survey() -> Survey:
+    """The profiles of all models that any visitor has asked for."""
+    return Survey()
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def survey_names(sources: tuple[str, ...]) -> tuple[str, ...]:
+    """Models of some sources that take one image."""
+    return tuple(name for source in sources for name in image_models(source))
+
+
+def is_surveyed(sources: tuple[str, ...], size: tuple[int, int] | None) -> bool:
+    """Whether all models of these sources have been traced at a size."""
+    return all(("survey", source, size) in _COUNTED for source in sources)
+
+
+def note_surveyed(sources: tuple[str, ...], size: tuple[int, int] | None) -> None:
+    """Remember that all models of these sources have been traced at a size."""
+    _COUNTED.update(("survey", source, size) for source in sources)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def candidates(
+    sources: tuple[str, ...], size: tuple[int, int] | None, setting: Setting
+) -> tuple[Candidate, ...]:
+    """All models of some sources in one setting, in their own order."""
+    names = survey_names(sources)
+    found = {profile.name: profile for profile in survey().profiles(names, size)}
+    return tuple(candidate(found[name], setting) for name in names)
+
+
+def surveyed_sources(view: LandscapeView) -> tuple[str, ...]:
+    """The view's sources as far as their models have been traced."""
+    return tuple(source for source in view.sources if is_surveyed((source,), view.size))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def landscape_json(view: LandscapeView, sources: tuple[str, ...], theme: Theme) -> str:
+    """The chart of the landscape, as Plotly's JSON."""
+    shown = candidates(sources, view.size, view.setting)
+    verdict = judge(shown, view.limits)
+    figure = landscape(
+        verdict.left,
+        verdict.reasons,
+        shown,
+        x=MEASURES[view.x],
+        y=MEASURES[view.y],
+        size=view.dots,
+        color=view.color,
+        marked=view.marked,
+        setting=view.setting.statement(),
+        theme=theme,
+    )
+    return str(figure.to_json())
 
 
 # ---------------------------------------------------------------- the diagram

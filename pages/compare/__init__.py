@@ -1,0 +1,1 @@
+"""Pages that put models beside each other."""
