@@ -122,11 +122,11 @@ def to_json(found: Profile) -> str:
 
 def from_json(line: str) -> Profile:
     """Read what `to_json` wrote."""
-    found = Profile(*json.loads(line))
-    return found._replace(
-        work=tuple(map(tuple, found.work)),
-        peaks=tuple((width, tuple(map(tuple, lines))) for width, lines in found.peaks),
-    )
+    found = json.loads(line)
+    work, peaks = found[5], found[6]
+    found[5] = tuple(map(tuple, work))
+    found[6] = tuple((width, tuple(map(tuple, lines))) for width, lines in peaks)
+    return Profile(*found)
 
 
 def _without_counts(name: str, height: int, width: int, problem: str) -> Profile:

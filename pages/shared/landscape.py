@@ -346,7 +346,12 @@ def _partial(view: View, found: Sequence[Candidate], place: Places) -> None:
         marked=view.marked,
         theme=theme(),
     )
-    place.chart.plotly_chart(figure, theme=None, config={"displayModeBar": False})
+    place.chart.plotly_chart(
+        figure,
+        key=f"landscape_partial_{len(found)}",
+        theme=None,
+        config={"displayModeBar": False},
+    )
 
 
 # ---------------------------------------------------------------------------- what is left
