@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from explorer.analysis.landscape import MEASURES, Candidate, Measure, front
 from explorer.figures._layout import styled
-from explorer.figures.theme import INK, KIND_COLORS, MUTED_INK, PAPER
+from explorer.figures.theme import INK, KIND_COLORS, MUTED_INK
 from explorer.figures.timeline import GROUPS
 
 Colored = Literal["principle", "source", "year", "top1"]
@@ -231,7 +231,7 @@ def _by_value(
         name = f"{measure.title} not known"
         _dots(figure, unknown, axes, name, marker, diameters, setting)
     if known:
-        bar = {"title": {"text": measure.label, "side": "right"}, "thickness": 10, "len": 0.9}
+        bar = {"title": {"text": measure.label, "side": "top"}, "thickness": 10, "len": 0.9}
         if measure.key == "year":
             bar |= {"tickformat": "d"}
         marker = {
@@ -347,26 +347,22 @@ def _labels(
     for each in (*first, *(each for each in best if each.name not in marked)):
         at = spots[each.name]
         left = (at[0] - lows[0]) / spans[0] * _WIDTH
-        height = (at[1] - lows[1]) / spans[1] * (_HEIGHT - 150)
-        to_left = left > 0.75 * _WIDTH
-        start = left - 7 * len(each.title) if to_left else left
+        height = (at[1] - lows[1]) / spans[1] * (_HEIGHT - 150) + (14 if y.more else -14)
+        start = left if x.more else left - 7 * len(each.title)
         end = start + 7 * len(each.title) + 8
-        if len(taken) < _LABELS and all(
-            end < a or start > b or abs(height - h) > 17 for a, b, h in taken
-        ):
+        free = all(end < a or start > b or abs(height - h) > 15 for a, b, h in taken)
+        if free and len(taken) < _LABELS:
             taken.append((start, end, height))
             figure.add_annotation(
                 x=at[0],
                 y=at[1],
                 text=each.title,
                 showarrow=False,
-                xanchor="right" if to_left else "left",
-                xshift=-7 if to_left else 7,
-                yshift=11,
+                # Beyond the front, where no dot is.
+                xanchor="left" if x.more else "right",
+                xshift=4 if x.more else -4,
+                yshift=12 if y.more else -12,
                 font={"size": 11.5, "color": INK[theme]},
-                bgcolor=PAPER[theme],
-                opacity=0.85,
-                borderpad=1,
             )
 
 

@@ -230,7 +230,8 @@ def _two_columns() -> Sequence[Any]:
 
 def _bound(place: Any, key: str) -> None:
     measure = MEASURES[key]
-    short = {"macs": "MACs", "reid_map": "Re-id mAP", "ms": "Predicted", "top1": "Top-1"}
+    short = {"macs": "MACs", "reid_map": "Re-id mAP", "ms": "Predicted", "top1": "Top-1",
+             "memory": "Memory", "params": "Params"}  # fmt: skip
     sign = "≥" if measure.more else "≤"
     place.number_input(
         f"{short.get(key, measure.title)} {sign} {measure.unit}",
@@ -361,7 +362,7 @@ def headline(view: View, all_models: Sequence[Candidate], place: Places) -> Verd
     """How many models are left, what excludes how many, and what is not known."""
     verdict = judge(all_models, view.limits)
     badges = [
-        f":{'orange' if each.total else 'gray'}-badge[{plain(each.sentence)}: "
+        f":{'orange' if each.total else 'gray'}-background[{plain(each.sentence)}: "
         f"excludes {each.total:,}{_details(each.alone, each.total, each.unknown)}]"
         for each in verdict.exclusions
     ]
@@ -398,8 +399,8 @@ def _known(view: View, all_models: Sequence[Candidate], verdict: Verdict) -> str
     others = sum(each.other_size and each.params is not None for each in verdict.left)
     if others and "top1" in (view.x, view.y):
         sentences.append(
-            f"{others:,} accuracies were measured at another size than costs are counted at; the "
-            "cards say which."
+            f"Measured at another size than its costs are counted at: the accuracy of {others:,} "
+            "of those left; their cards say so."
         )
     if "reid_map" in (view.x, view.y) or "reid_rank1" in (view.x, view.y):
         sentences.append(
@@ -513,7 +514,7 @@ def table(view: View, verdict: Verdict) -> None:
     rows = [each for each in verdict.left if each.name in best or not view.only_front]
     rows.sort(key=lambda each: (y.of(each) is None, (y.of(each) or 0) * (-1 if y.more else 1)))
     text, switch, files = st.columns([6, 3, 2], vertical_alignment="center")
-    text.caption(f"{len(rows):,} models, best by {y.title} first. Costs are of defaults.")
+    text.caption(f"{len(rows):,} models, best by {y.title} first. Counted with default options.")
     switch.toggle("Only the front", key="landscape_only", on_change=address.touch)
     frame = exact_table(rows, best, view.setting)
     _downloads(files, frame, view)
