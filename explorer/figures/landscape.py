@@ -347,9 +347,12 @@ def _labels(
     for each in (*first, *(each for each in best if each.name not in marked)):
         at = spots[each.name]
         left = (at[0] - lows[0]) / spans[0] * _WIDTH
-        height = (at[1] - lows[1]) / spans[1] * (_HEIGHT - 150) + (14 if y.more else -14)
-        start = left if x.more else left - 7 * len(each.title)
+        height = (at[1] - lows[1]) / spans[1] * (_HEIGHT - 150)
+        # Beyond the front, where no dot is; a marked model's name on the other side of it.
+        to_right, upwards = (x.more, y.more) if each in best else (not x.more, not y.more)
+        start = left if to_right else left - 7 * len(each.title)
         end = start + 7 * len(each.title) + 8
+        height += 14 if upwards else -14
         free = all(end < a or start > b or abs(height - h) > 15 for a, b, h in taken)
         if free and len(taken) < _LABELS:
             taken.append((start, end, height))
@@ -358,10 +361,9 @@ def _labels(
                 y=at[1],
                 text=each.title,
                 showarrow=False,
-                # Beyond the front, where no dot is.
-                xanchor="left" if x.more else "right",
-                xshift=4 if x.more else -4,
-                yshift=12 if y.more else -12,
+                xanchor="left" if to_right else "right",
+                xshift=4 if to_right else -4,
+                yshift=12 if upwards else -12,
                 font={"size": 11.5, "color": INK[theme]},
             )
 
