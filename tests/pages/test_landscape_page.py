@@ -119,11 +119,11 @@ def test_two_marked_models_stand_beside_each_other_and_are_in_the_link(open_page
     one, two = models["resnet18"], models["resnet50"]
     ratio = (two.params or 0) / (one.params or 1)
     assert beside.value.loc["Parameters", "Second / first"] == f"× {ratio:.3g}"
-    assert dict(app.query_params)["model"] == ["resnet18"]
-    assert dict(app.query_params)["with"] == ["resnet50"]
+    assert dict(app.query_params)["model"] == "resnet18"
+    assert dict(app.query_params)["with"] == "resnet50"
     app.button(key="landscape_unmark_one").click().run()
     assert "with" not in dict(app.query_params)
-    assert dict(app.query_params)["model"] == ["resnet50"]
+    assert dict(app.query_params)["model"] == "resnet50"
 
 
 def test_a_marked_model_opens_in_layers(open_page: Open) -> None:
