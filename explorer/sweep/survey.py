@@ -128,7 +128,9 @@ class Survey:
             pass  # no process starts: whoever asks traces all by itself
         finally:
             with self._changed:
-                self._helper = self._in_hand = None
+                # After a rest another thread may have taken over already.
+                if self._helper is threading.current_thread():
+                    self._helper = self._in_hand = None
             worker.stop()
             worker.close()
 
