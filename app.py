@@ -37,6 +37,7 @@ page = st.navigation(
                 icon=":material/compare:",
             ),
             st.Page("pages/compare/sweeps.py", title="Sweeps", icon=":material/show_chart:"),
+            st.Page("pages/compare/landscape.py", title="Choose", icon=":material/scatter_plot:"),
         ],
     }
 )

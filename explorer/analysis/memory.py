@@ -236,6 +236,43 @@ def inference_memory(
     )
 
 
+class PeakLine(NamedTuple):
+    """What a pass holds at one of its moments, as a line over the batch; bytes."""
+
+    fixed: int
+    per_image: int
+
+
+def inference_peaks(trace: Trace, dtype: str) -> tuple[PeakLine, ...]:
+    """Return lines whose maximum at a batch is `inference_memory(trace, ...).total` at it.
+
+    Args:
+        trace: a traced forward of eval mode, at a batch of one.
+        dtype: one of `DTYPES`, of weights and activations.
+
+    Raises:
+        OptionError: an unknown type, or a trace of more than one image.
+    """
+    _check_dtype(dtype, DTYPES)
+    plan = _Plan(trace, dtype)
+    if plan.batch != 1:
+        raise OptionError(f"Peaks are taken from one image, not from {plan.batch}.", "batch")
+    weights = _weights((*trace.parameters, *trace.buffer_records), dtype)
+    moments = sorted(set(plan.loads(lambda block: block.eager_end)), key=lambda m: m[::-1])
+    highest: list[PeakLine] = []
+    for fixed, per_image in moments:  # the steeper one wins for good from some batch on
+        line = PeakLine(weights + fixed, per_image)
+        while highest and sum(highest[-1]) <= sum(line):
+            highest.pop()
+        highest.append(line)
+    return tuple(highest)
+
+
+def grows_with_batch(trace: Trace) -> list[bool]:
+    """For each op of a trace, whether its results grow with the batch."""
+    return _growing(trace, _batch(trace))
+
+
 def precisions(
     trace: Trace,
     dtypes: Sequence[str] = ("float32", "float16", "bfloat16", "int8"),

@@ -119,6 +119,18 @@ class Worker:
             ending = self.close()
         return give_up(point, f"the worker {ending}, {1 + RETRIES} times in a row.")
 
+    def ask(self, request: str) -> str:
+        """Return the line that answers a line, or "" if the process dies over it.
+
+        Raises:
+            SweepError: no process starts, or the worker was stopped.
+        """
+        process = self._process or self._start()
+        reply = process.ask(request)
+        if not reply:
+            self.close()
+        return reply
+
     def _start(self) -> _Process:
         """Start a process and wait until it is ready.
 
@@ -173,14 +185,19 @@ class _Process:
 
     def compute(self, point: Point) -> Row | None:
         """Return the row of a point, or None if the process dies over it."""
+        line = self.ask(to_request(point))
+        return from_line(line) if line else None
+
+    def ask(self, request: str) -> str:
+        """Return the line that answers a line, or "" if the process dies over it."""
         assert self._process.stdin
         try:
-            self._process.stdin.write(to_request(point))
+            self._process.stdin.write(request)
             self._process.stdin.flush()
         except OSError:  # it is gone
-            return None
+            return ""
         line = self._read()
-        return from_line(line) if line.endswith("\n") else None
+        return line if line.endswith("\n") else ""
 
     def _read(self) -> str:
         assert self._process.stdout

@@ -14,6 +14,7 @@ from typing import IO
 
 import torch
 
+from explorer.analysis.profiles import profile, to_json
 from explorer.sweep.journal import to_line
 from explorer.sweep.points import Point, compute
 
@@ -26,6 +27,11 @@ READY = "ready\n"
 def to_request(point: Point) -> str:
     """A point as a line of JSON."""
     return json.dumps([*point]) + "\n"
+
+
+def to_profile_request(name: str, size: tuple[int, int] | None) -> str:
+    """A model at a size, of which a profile is wanted, as a line of JSON."""
+    return json.dumps({"name": name, "size": size}) + "\n"
 
 
 def _from_request(line: str) -> Point:
@@ -51,7 +57,15 @@ def main() -> None:
         idle.cancel()
         if not line:
             return
-        _say(replies, to_line(compute(_from_request(line))))
+        _say(replies, _answer(line))
+
+
+def _answer(line: str) -> str:
+    """A point becomes a row; a name with a size becomes a profile."""
+    asked = json.loads(line)
+    if isinstance(asked, dict):
+        return to_json(profile(asked["name"], tuple(asked["size"]) if asked["size"] else None))
+    return to_line(compute(_from_request(line)))
 
 
 def _channels() -> tuple[IO[str], IO[str]]:

@@ -81,7 +81,7 @@ def restore(name: str, key: str, parse: Callable[[str], T | None], default: T) -
     if state.get(_READING, False):
         text = query().get(name)
         value = default if text is None else parse(text)
-        if value is None:
+        if value is None and text is not None:
             report((f"The link says {name}={text!r}, which is not known here; it is ignored.",))
         state[key] = default if value is None else value
     else:

@@ -45,7 +45,9 @@ from explorer.analysis import (
 from explorer.analysis.catalogue import Entry, entry
 from explorer.analysis.compare import Comparison, compare, diff, display_names
 from explorer.analysis.diff_table import diff_frame
+from explorer.analysis.landscape import MEASURES, Candidate, candidate, judge
 from explorer.analysis.memory import Precision
+from explorer.analysis.profiles import Setting
 from explorer.analysis.published import REID_INPUT, ReidCounts, reid_counts
 from explorer.analysis.roofline import Bottlenecks, Prediction, bottlenecks, get_device, predict
 from explorer.analysis.summary import summary
@@ -58,6 +60,7 @@ from explorer.diagram.views import FIRST_DIRECTION, ViewName, depths, view_scene
 from explorer.errors import ExplorerError, InputSizeError, TraceError
 from explorer.figures.comparison import cumulative_curves, stage_bars
 from explorer.figures.cost import cost_bars
+from explorer.figures.landscape import landscape
 from explorer.figures.memory import memory_timeline, training_bars
 from explorer.figures.modules import module_map
 from explorer.figures.profile import shape_profile
@@ -69,11 +72,13 @@ from explorer.models._registry import OptionValue
 from explorer.sweep import Point, Row, compute
 from explorer.sweep.curves import QUANTITIES, Sweep, curves
 from explorer.sweep.points import Key
+from explorer.sweep.survey import Survey
 from explorer.trace.records import Trace, Value
 from explorer.zoo import source_file
-from pages.shared.choice import DEFAULT_MODEL, Choice, native_choice, option_text
+from pages.shared.choice import DEFAULT_MODEL, Choice, image_models, native_choice, option_text
 
 if TYPE_CHECKING:
+    from pages.shared.landscape import View as LandscapeView
     from pages.shared.setup import Setup, Training
     from pages.shared.view import View
 
@@ -659,6 +664,66 @@ def _draw_sweep(shown: SweepFigure, rows: dict[Key, Row]) -> str:
         theme=shown.theme,
     )
     return str(drawn.to_json())
+
+
+# -------------------------------------------------------------- the landscape
+
+
+@st.cache_resource(show_spinner=False)
+def survey() -> Survey:
+    """The profiles of all models that any visitor has asked for."""
+    return Survey()
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def survey_names(sources: tuple[str, ...]) -> tuple[str, ...]:
+    """Models of some sources that take one image."""
+    return tuple(name for source in sources for name in image_models(source))
+
+
+def is_surveyed(sources: tuple[str, ...], size: tuple[int, int] | None) -> bool:
+    """Whether all models of these sources have been traced at a size."""
+    return all(("survey", source, size) in _COUNTED for source in sources)
+
+
+def note_surveyed(sources: tuple[str, ...], size: tuple[int, int] | None) -> None:
+    """Remember that all models of these sources have been traced at a size."""
+    _COUNTED.update(("survey", source, size) for source in sources)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def candidates(
+    sources: tuple[str, ...], size: tuple[int, int] | None, setting: Setting
+) -> tuple[Candidate, ...]:
+    """All models of some sources in one setting, in their own order."""
+    names = survey_names(sources)
+    found = {profile.name: profile for profile in survey().profiles(names, size)}
+    return tuple(candidate(found[name], setting) for name in names)
+
+
+def surveyed_sources(view: LandscapeView) -> tuple[str, ...]:
+    """The view's sources as far as their models have been traced."""
+    return tuple(source for source in view.sources if is_surveyed((source,), view.size))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def landscape_json(view: LandscapeView, sources: tuple[str, ...], theme: Theme) -> str:
+    """The chart of the landscape, as Plotly's JSON."""
+    shown = candidates(sources, view.size, view.setting)
+    verdict = judge(shown, view.limits)
+    figure = landscape(
+        verdict.left,
+        verdict.reasons,
+        shown,
+        x=MEASURES[view.x],
+        y=MEASURES[view.y],
+        size=view.dots,
+        color=view.color,
+        marked=view.marked,
+        setting=view.setting.statement(),
+        theme=theme,
+    )
+    return str(figure.to_json())
 
 
 # ---------------------------------------------------------------- the diagram

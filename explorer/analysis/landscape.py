@@ -1,0 +1,412 @@
+"""Choosing among all models: what each costs in a setting, what a limit leaves, and the front.
+
+A value that nobody states (an accuracy without a citable source, a year that a library does not
+give) is None. It passes no limit on it, has no dot on an axis of it, and is counted as unknown.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, Literal, NamedTuple
+
+import pandas as pd
+
+from explorer._torchvision import import_torchvision
+from explorer.analysis.catalogue import Accuracy, accuracies
+from explorer.analysis.profiles import Profile, Setting, peak_bytes, predicted_ms
+from explorer.analysis.published import ReidRow, reid
+from explorer.analysis.units import compact, memory, rounded
+from explorer.zoo import get_spec, source_of
+
+Key = Literal["params", "macs", "ms", "memory", "top1", "reid_map", "reid_rank1", "year"]
+
+
+class Candidate(NamedTuple):
+    """One model in one setting."""
+
+    name: str
+    title: str
+    family: str
+    source: str
+    height: int
+    width: int
+    params: int | None
+    """This and the three costs below are None if the model does not take the size."""
+    macs: int | None
+    """Of one image."""
+    ms: float | None
+    """Predicted, of the whole batch."""
+    memory: int | None
+    """Bytes of weights, buffers and the peak of activations, of the whole batch."""
+    year: int | None
+    """Of the paper; None for a library's model, whose year the library does not say."""
+    top1: float | None
+    """Percent, published, of the weights with the highest; on images of `crop` pixels."""
+    weights: str
+    """Which weights that is of; "" if none."""
+    crop: int | None
+    accuracy_source: str
+    reid_map: float | None
+    """Percent, published, of the re-identification table's row with the highest."""
+    reid_rank1: float | None
+    reid_row: str
+    lower_bound: bool
+    problem: str
+    """Why there are no costs, in one sentence; "" if there are."""
+
+    @property
+    def other_size(self) -> bool:
+        """Whether its accuracy was measured at another size than its costs are counted at."""
+        return self.crop is not None and (self.height, self.width) != (self.crop, self.crop)
+
+
+class Measure(NamedTuple):
+    """What an axis, a limit or a size of dots can be of."""
+
+    key: Key
+    title: str
+    unit: str
+    """As a limit and a table have it."""
+    scale: float
+    """How many of the candidate's units are one of these."""
+    more: bool
+    """Whether more is better."""
+    log: bool
+    text: Callable[[Any], str]
+
+    def of(self, candidate: Candidate) -> float | None:
+        """The candidate's value, None if it is not known."""
+        value: float | None = getattr(candidate, self.key)
+        return value
+
+    @property
+    def label(self) -> str:
+        """Title with unit, as an axis has it."""
+        return f"{self.title} ({self.unit})" if self.unit else self.title
+
+
+MEASURES: dict[str, Measure] = {
+    measure.key: measure
+    for measure in (
+        Measure("top1", "ImageNet top-1", "%", 1, True, False, lambda x: f"{x:.1f}%"),
+        Measure("params", "Parameters", "M", 1e6, False, True, compact),
+        Measure("macs", "MACs per image", "G", 1e9, False, True, compact),
+        Measure("ms", "Predicted time", "ms", 1, False, True, lambda x: f"{rounded(x)} ms"),
+        Measure("memory", "Peak memory", "MiB", 2**20, False, True, memory),
+        Measure("year", "Year", "", 1, True, False, str),
+        Measure("reid_map", "Market-1501 mAP", "%", 1, True, False, lambda x: f"{x:.1f}%"),
+        Measure("reid_rank1", "Market-1501 rank-1", "%", 1, True, False, lambda x: f"{x:.1f}%"),
+    )
+}
+
+
+# ------------------------------------------------------------------------- candidates
+
+
+def candidate(found: Profile, setting: Setting) -> Candidate:
+    """What a model costs in a setting, with what is published of it.
+
+    Raises:
+        ExplorerError: the setting's device has no peak rate for its number type.
+    """
+    spec = get_spec(found.name)
+    stated = accuracy_of(found.name)
+    person = _reid_of(found.name)
+    counted = found.params is not None
+    return Candidate(
+        name=found.name,
+        title=spec.title,
+        family=spec.family,
+        source=source_of(found.name),
+        height=found.height,
+        width=found.width,
+        params=found.params,
+        macs=found.macs,
+        ms=predicted_ms(found, setting) if counted else None,
+        memory=peak_bytes(found, setting) if counted else None,
+        year=spec.year or None,
+        top1=stated.top1 if stated else None,
+        weights=stated.weights if stated else "",
+        crop=stated.crop if stated else None,
+        accuracy_source=stated.source if stated else "",
+        reid_map=person.mean_ap if person else None,
+        reid_rank1=person.rank1 if person else None,
+        reid_row=person.model if person else "",
+        lower_bound=found.lower_bound,
+        problem=found.problem,
+    )
+
+
+def accuracy_of(name: str) -> Accuracy | None:
+    """The best accuracy that torchvision states of its weights for a model, if it states one.
+
+    It stands for our model of that name, whose outputs are torchvision's, and for torchvision's
+    own; timm's weights of that name are others.
+    """
+    source, plain = source_of(name), name.rpartition(":")[2]
+    if source == "timm":
+        return None
+    rows = accuracies().get(plain)
+    if rows:
+        return rows[0]
+    return _stated(plain) if source == "torchvision" else None
+
+
+@cache
+def _stated(plain: str) -> Accuracy | None:
+    """What the installed torchvision says of a model that we do not have ourselves."""
+    if plain.endswith(".backbone"):
+        return None
+    source = f"torchvision {importlib.metadata.version('torchvision')}"
+    rows = []
+    for weights in import_torchvision().models.get_model_weights(plain):
+        metrics = weights.meta.get("_metrics", {}).get("ImageNet-1K", {})
+        if "acc@1" in metrics:
+            crop = weights.transforms().crop_size[0]
+            recipe = weights.meta.get("recipe", "")
+            top1, top5 = metrics["acc@1"], metrics["acc@5"]
+            rows.append(Accuracy(plain, weights.name, top1, top5, crop, recipe, source))
+    return max(rows, key=lambda row: row.top1, default=None)
+
+
+def _reid_of(name: str) -> ReidRow | None:
+    """The row of the re-identification table with the highest mAP, if it has the model."""
+    rows = [row for row in reid() if row.name == name]
+    return max(rows, key=lambda row: row.mean_ap, default=None)
+
+
+# ----------------------------------------------------------------------------- limits
+
+
+class Limits(NamedTuple):
+    """What a model must keep to; None and () ask for nothing. In the candidates' units."""
+
+    params: float | None = None
+    """At most, as the next three."""
+    macs: float | None = None
+    ms: float | None = None
+    memory: float | None = None
+    top1: float | None = None
+    """At least, as the next one."""
+    reid_map: float | None = None
+    since: int | None = None
+    until: int | None = None
+    families: tuple[str, ...] = ()
+
+
+class Exclusion(NamedTuple):
+    """What one limit takes away."""
+
+    key: str
+    sentence: str
+    """The limit: "Parameters ≤ 25 M"."""
+    total: int
+    """Models that it excludes."""
+    alone: int
+    """Those that no other limit excludes: what dropping this one would bring back."""
+    unknown: int
+    """Those whose value is not known."""
+
+
+class Verdict(NamedTuple):
+    """What limits leave."""
+
+    left: tuple[Candidate, ...]
+    exclusions: tuple[Exclusion, ...]
+    """One for each limit that is set, and for the input size if it excludes a model."""
+    reasons: dict[str, tuple[str, ...]]
+    """Name of an excluded model -> the sentences of the limits that exclude it."""
+
+
+Test = Callable[[Candidate], bool | None]
+"""True to keep, False to exclude, None if the value is not known."""
+
+
+def judge(candidates: Iterable[Candidate], limits: Limits) -> Verdict:
+    """Keep the candidates within all limits, and say what each limit excludes."""
+    candidates = tuple(candidates)
+    tests = list(_tests(limits))
+    failed: dict[str, list[str]] = {}
+    unknown: dict[str, int] = {}
+    for each in candidates:
+        for key, _, test in tests:
+            result = test(each)
+            if not result:
+                failed.setdefault(each.name, []).append(key)
+                unknown[key] = unknown.get(key, 0) + (result is None)
+    exclusions = []
+    for key, sentence, _ in tests:
+        keys = [each for each in failed.values() if key in each]
+        alone = sum(each == [key] for each in keys)
+        if keys or key != "size":
+            exclusions.append(Exclusion(key, sentence, len(keys), alone, unknown.get(key, 0)))
+    sentences = {key: sentence for key, sentence, _ in tests}
+    return Verdict(
+        tuple(each for each in candidates if each.name not in failed),
+        tuple(exclusions),
+        {name: tuple(sentences[key] for key in keys) for name, keys in failed.items()},
+    )
+
+
+def _tests(limits: Limits) -> Iterator[tuple[str, str, Test]]:
+    yield "size", "Takes the input size", lambda each: not each.problem
+    for key in ("params", "macs", "ms", "memory", "top1", "reid_map"):
+        bound = getattr(limits, key)
+        if bound is not None:
+            yield key, _sentence(MEASURES[key], bound), _within(MEASURES[key], bound)
+    if limits.since is not None or limits.until is not None:
+        since, until = limits.since or 0, limits.until or 9999
+        yield (
+            "year",
+            _years(limits),
+            lambda each: None if each.year is None else since <= each.year <= until,
+        )
+    if limits.families:
+        kept = frozenset(limits.families)
+        named = ", ".join(limits.families) if len(kept) < 4 else f"one of {len(kept)}"
+        yield "family", f"Family: {named}", lambda each: each.family in kept
+
+
+def _within(measure: Measure, bound: float) -> Test:
+    def test(each: Candidate) -> bool | None:
+        value = measure.of(each)
+        if value is None:
+            # Of a model that does not take the size the cost is not unknown: there is none.
+            return None if not each.problem or measure.more else True
+        return value >= bound if measure.more else value <= bound
+
+    return test
+
+
+def _sentence(measure: Measure, bound: float) -> str:
+    sign = "≥" if measure.more else "≤"
+    unit = measure.unit if measure.unit == "%" else f" {measure.unit}"
+    return f"{measure.title} {sign} {bound / measure.scale:,.6g}{unit}"
+
+
+def _years(limits: Limits) -> str:
+    if limits.since is None:
+        return f"Year ≤ {limits.until}"
+    if limits.until is None:
+        return f"Year ≥ {limits.since}"
+    return f"Year {limits.since} to {limits.until}"
+
+
+# -------------------------------------------------------------------------- the front
+
+
+def front(candidates: Iterable[Candidate], x: Measure, y: Measure) -> tuple[Candidate, ...]:
+    """The candidates that no other beats: as good on both axes, and better on one.
+
+    Args:
+        candidates: those without a value on an axis are left out.
+        x: one axis.
+        y: the other.
+
+    Returns:
+        In the order of rising x.
+    """
+    goods = {}
+    for each in candidates:
+        at = (x.of(each), y.of(each))
+        if at[0] is not None and at[1] is not None:
+            goods[each] = (at[0] if x.more else -at[0], at[1] if y.more else -at[1])
+    kept: list[Candidate] = []
+    last: tuple[float, float] | None = None
+    for each, good in sorted(goods.items(), key=lambda item: item[1], reverse=True):
+        if last is None or good[1] > last[1] or good == last:
+            kept.append(each)
+            last = good
+    return tuple(kept[::-1] if x.more else kept)
+
+
+def marked(before: Sequence[str], clicked: str) -> tuple[str, ...]:
+    """The one or two models that are marked after a click: the second click compares."""
+    if clicked in before:
+        return tuple(before)
+    return (*before[:1], clicked)
+
+
+# -------------------------------------------------------------------------- the table
+
+
+def table(
+    candidates: Sequence[Candidate], on_front: Iterable[str], setting: Setting
+) -> pd.DataFrame:
+    """Exact numbers, one row for each model; what is not known is missing.
+
+    Args:
+        candidates: the rows.
+        on_front: names of those on the Pareto front.
+        setting: what times and memory are of; it stands in every row.
+    """
+    chosen = frozenset(on_front)
+    columns: Mapping[str, Any] = {
+        "Model": [each.title for each in candidates],
+        "Name": [each.name for each in candidates],
+        "Front": ["front" if each.name in chosen else "" for each in candidates],
+        "Top-1 %": pd.array([each.top1 for each in candidates], dtype="Float64"),
+        "Params": pd.array([each.params for each in candidates], dtype="Int64"),
+        "MACs": pd.array([each.macs for each in candidates], dtype="Int64"),
+        "Predicted ms": pd.array(
+            [None if each.ms is None else round(each.ms, 4) for each in candidates],
+            dtype="Float64",
+        ),
+        "Memory B": pd.array([each.memory for each in candidates], dtype="Int64"),
+        "Year": pd.array([each.year for each in candidates], dtype="Int64"),
+        "Family": [each.family for each in candidates],
+        "Input": [f"{each.height}×{each.width}" for each in candidates],
+        "mAP %": pd.array([each.reid_map for each in candidates], dtype="Float64"),
+        "Rank-1 %": pd.array([each.reid_rank1 for each in candidates], dtype="Float64"),
+        "Weights": [each.weights for each in candidates],
+        "Crop": pd.array([each.crop for each in candidates], dtype="Int64"),
+        "Accuracy source": [each.accuracy_source for each in candidates],
+        "Setting": [setting.statement()] * len(candidates),
+    }
+    return pd.DataFrame(columns)
+
+
+def as_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same table with every cell as text: digits grouped, what is missing left empty."""
+    return pd.DataFrame({name: list(map(_text, frame[name])) for name in frame.columns})
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if pd.isna(value):
+        return ""
+    return f"{value:,}" if value > 9999 else str(value)
+
+
+def to_latex(frame: pd.DataFrame, caption: str) -> str:
+    """The table as LaTeX for the booktabs package, numbers to the right."""
+    right = [pd.api.types.is_numeric_dtype(frame[name]) for name in frame.columns]
+    rows = as_text(frame).itertuples(index=False, name=None)
+    lines = [
+        "% Needs \\usepackage{booktabs}.",
+        "\\begin{table}",
+        f"\\caption{{{_escaped(caption)}}}",
+        f"\\begin{{tabular}}{{{''.join('r' if each else 'l' for each in right)}}}",
+        "\\toprule",
+        _latex_row(frame.columns),
+        "\\midrule",
+        *map(_latex_row, rows),
+        "\\bottomrule",
+        "\\end{tabular}",
+        "\\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _latex_row(cells: Iterable[str]) -> str:
+    return " & ".join(map(_escaped, cells)) + " \\\\"
+
+
+def _escaped(text: str) -> str:
+    signs = {sign: f"\\{sign}" for sign in "&%$#_{}"}
+    signs |= {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}",
+              "×": "$\\times$", "≤": "$\\leq$", "≥": "$\\geq$"}  # fmt: skip
+    return "".join(signs.get(sign, sign) for sign in text)
