@@ -333,6 +333,9 @@ function keepAnchor(state) {
   if (!target) return;
   state.x = held.x - (target.x + target.w / 2) * state.k;
   state.y = held.y - target.y * state.k;
+  // What was opened near the lower edge moves up as far as it needs to be seen.
+  const below = state.y + (target.y + target.h) * state.k - state.svg.clientHeight + 12;
+  if (state.groups.has(held.key) && below > 0) state.y -= Math.max(0, Math.min(below, held.y - 12));
 }
 
 // ------------------------------------------------------------------- events
