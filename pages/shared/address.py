@@ -49,6 +49,11 @@ def open_run() -> bool:
     return bool(state[_READING])
 
 
+def speaks() -> bool:
+    """Whether this run sets widgets from the address."""
+    return bool(st.session_state.get(_READING, False))
+
+
 def query() -> dict[str, str]:
     """The address's parameters as this run received them."""
     return st.query_params.to_dict()

@@ -40,7 +40,7 @@ _NAMES: Final = {"num_classes": "Classes"}
 
 def choose() -> Choice:
     """Draw the sidebar and return what it says; the address is read and written with it."""
-    if address.open_run():
+    if address.speaks():
         choice, problems = from_query(address.query())
         address.report(problems)
         apply(choice)
@@ -67,11 +67,6 @@ def choose() -> Choice:
     state[_SHOWN] = choice
     address.record(to_query(choice))
     return choice
-
-
-def keep() -> None:
-    """Open a run of a page that is about no single model: the choice is kept, not shown."""
-    address.open_run()
 
 
 def current() -> Choice:

@@ -1,0 +1,1 @@
+"""Pages that teach: one idea each, with live numbers from the models of `explorer`."""

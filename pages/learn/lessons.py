@@ -1,0 +1,5 @@
+"""Lessons: the course at a glance."""
+
+from pages.shared.learn import index
+
+index.show()
