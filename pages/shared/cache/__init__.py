@@ -101,6 +101,9 @@ def warm_up() -> None:
     layers_frame(trace)
     gc.collect()
     gc.freeze()
+    # That is often enough: in between, a trace would spend a third of its time on looking for
+    # cycles among its many small objects, and has hardly any.
+    gc.set_threshold(50_000, 20, 100)
 
 
 # -------------------------------------------------------------------- the trace
