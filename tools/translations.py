@@ -21,6 +21,10 @@ from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
 ROOT: Final = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from explorer import get_spec, list_models  # noqa: E402
+
 LOCALES: Final = (ROOT / "pages" / "locale", ROOT / "explorer" / "locale")
 """Where the texts of the app and those of the library are translated."""
 LANGUAGES: Final = ("zh",)
@@ -56,7 +60,18 @@ def extracted() -> dict[Path, Catalog]:
                 seen.add(message)
                 catalog = found.setdefault(catalogue(path), Catalog())
                 catalog.add(message, context=context, auto_comments=comments)
+    models = found.setdefault(LOCALES[1] / "{language}" / "models.po", Catalog())
+    for text in model_texts():
+        if text not in seen:
+            models.add(text)
     return found
+
+
+def model_texts() -> list[str]:
+    """What the registry says of each architecture: its idea, what was new, where we depart."""
+    specs = [get_spec(name) for name in list_models()]
+    texts = [text for spec in specs for text in (spec.idea, *spec.new, spec.departs) if text]
+    return list(dict.fromkeys(texts))
 
 
 def _order(path: Path) -> tuple[bool, bool, str]:
