@@ -14,6 +14,7 @@ from explorer.latency.records import (
     from_json,
     to_json,
 )
+from explorer.latency.ways import Way, recorded_ways, times, way_of
 
 __all__ = [
     "DTYPES",
@@ -23,6 +24,7 @@ __all__ = [
     "LayerTime",
     "MeasuredPeaks",
     "Progress",
+    "Way",
     "available_devices",
     "from_json",
     "measure_latency",
@@ -31,5 +33,8 @@ __all__ = [
     "parse_records",
     "read_records",
     "recorded",
+    "recorded_ways",
+    "times",
     "to_json",
+    "way_of",
 ]
