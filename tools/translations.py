@@ -122,7 +122,7 @@ def updated(language: str) -> dict[Path, bytes]:
 
 def missing(content: bytes) -> list[str]:
     """Texts of a catalogue that have no translation."""
-    strings = {m.id: m.string for m in read_po(BytesIO(content)) if m.id}
+    strings = {m.id: m.string for m in read_po(BytesIO(content), locale="zh") if m.id}
     return [
         str(name)
         for name, text in strings.items()
