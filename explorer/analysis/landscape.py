@@ -466,7 +466,7 @@ def to_latex(frame: pd.DataFrame, caption: str) -> str:
     lines = [
         "% Needs \\usepackage{booktabs}.",
         "\\begin{table}",
-        f"\\caption{{{_escaped(caption)}}}",
+        f"\\caption{{{latex_text(caption)}}}",
         f"\\begin{{tabular}}{{{''.join('r' if each else 'l' for each in right)}}}",
         "\\toprule",
         _latex_row(frame.columns),
@@ -480,11 +480,13 @@ def to_latex(frame: pd.DataFrame, caption: str) -> str:
 
 
 def _latex_row(cells: Iterable[str]) -> str:
-    return " & ".join(map(_escaped, cells)) + " \\\\"
+    return " & ".join(map(latex_text, cells)) + " \\\\"
 
 
-def _escaped(text: str) -> str:
+def latex_text(text: str) -> str:
+    """Text as LaTeX sets it, what it would read as a command escaped."""
     signs = {sign: f"\\{sign}" for sign in "&%$#_{}"}
     signs |= {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}",
-              "×": "$\\times$", "≤": "$\\leq$", "≥": "$\\geq$"}  # fmt: skip
+              "×": "$\\times$", "≤": "$\\leq$", "≥": "$\\geq$", "−": "$-$", "·": "$\\cdot$",
+              "→": "$\\to$", "–": "--", "µ": "$\\mu$", "²": "$^2$", "ᵀ": "$^T$"}  # fmt: skip
     return "".join(signs.get(sign, sign) for sign in text)

@@ -2,6 +2,7 @@
 
 from explorer.latency.device import available_devices
 from explorer.latency.files import parse_records, read_records, recorded
+from explorer.latency.many import Step, Work, measure_all
 from explorer.latency.measure import measure_latency, measure_layers
 from explorer.latency.peaks import MeasuredPeaks, measure_peaks
 from explorer.latency.plan import DTYPES
@@ -24,9 +25,12 @@ __all__ = [
     "LayerTime",
     "MeasuredPeaks",
     "Progress",
+    "Step",
     "Way",
+    "Work",
     "available_devices",
     "from_json",
+    "measure_all",
     "measure_latency",
     "measure_layers",
     "measure_peaks",

@@ -18,7 +18,7 @@ import streamlit as st
 
 from explorer.analysis.roofline import DTYPES, devices, get_device
 from explorer.diagram.heat import DEFAULT_DEVICE
-from explorer.errors import ExplorerError, UnknownModelError
+from explorer.errors import ExplorerError
 from explorer.figures.sweep import MOST_CURVES
 from explorer.sweep import Row, to_frame
 from explorer.sweep.curves import (
@@ -36,8 +36,8 @@ from explorer.sweep.curves import (
     problems,
 )
 from explorer.sweep.points import Key
-from explorer.zoo import available_sources, get_spec
-from pages.shared import address, cache
+from explorer.zoo import available_sources
+from pages.shared import address, cache, reading
 from pages.shared.choice import image_models
 from pages.shared.sidebar import PRESETS
 from pages.shared.widgets import plain, theme
@@ -82,35 +82,35 @@ class View(NamedTuple):
 def open_view() -> View:
     """Read the view from the session, or from the address where that speaks, and record it."""
     state = st.session_state
-    address.restore("source", "sweep_source", _one_of(available_sources()), "layerwise")
+    address.restore("source", "sweep_source", reading.one_of(available_sources()), "layerwise")
     models = address.restore("models", "sweep_models", _models, [*FIRST_MODELS])
     known = [*OVER, *(OPTION + name for name in numeric_options(models))]
-    over = address.restore("over", "sweep_over", _one_of(known), "size")
+    over = address.restore("over", "sweep_over", reading.one_of(known), "size")
     if over not in known:  # the model that had this option was taken away
         over = state["sweep_over"] = "size"
         state["sweep_range"] = ""
     span = _open_range(models, over)
-    at = address.restore("at", "sweep_at", _one_of(_SIZES), NATIVE)
-    width = address.restore("width", "sweep_width", _number(MAX_SIDE), 128)
-    ratio = address.restore("ratio", "sweep_ratio", _one_of(RATIOS), "2:1")
-    batch = address.restore("batch", "sweep_batch", _number(MAX_BATCH), 1)
-    quantity = address.restore("show", "sweep_show", _one_of(tuple(QUANTITIES)), "macs")
+    at = address.restore("at", "sweep_at", reading.one_of(_SIZES), NATIVE)
+    width = address.restore("width", "sweep_width", reading.whole_number(1, MAX_SIDE), 128)
+    ratio = address.restore("ratio", "sweep_ratio", reading.one_of(RATIOS), "2:1")
+    batch = address.restore("batch", "sweep_batch", reading.whole_number(1, MAX_BATCH), 1)
+    quantity = address.restore("show", "sweep_show", reading.one_of(tuple(QUANTITIES)), "macs")
     logs: list[str] = address.restore("log", "sweep_log", _logs, [])
     device, dtype = _open_device()
     address.record(
         {
-            "source": _unless(state["sweep_source"], "layerwise"),
-            "models": _unless(",".join(models) or "none", ",".join(FIRST_MODELS)),
-            "over": _unless(over, "size"),
+            "source": reading.unless(state["sweep_source"], "layerwise"),
+            "models": reading.unless(",".join(models) or "none", ",".join(FIRST_MODELS)),
+            "over": reading.unless(over, "size"),
             "range": span.text,
-            "at": _unless(at, NATIVE),
-            "width": _unless(str(width), "128"),
-            "ratio": _unless(ratio, "2:1"),
-            "batch": _unless(str(batch), "1"),
-            "show": _unless(quantity, "macs"),
+            "at": reading.unless(at, NATIVE),
+            "width": reading.unless(str(width), "128"),
+            "ratio": reading.unless(ratio, "2:1"),
+            "batch": reading.unless(str(batch), "1"),
+            "show": reading.unless(quantity, "macs"),
             "log": "".join(sorted(logs)) or None,
-            "device": _unless(device, DEFAULT_DEVICE),
-            "dtype": _unless(dtype, "float32"),
+            "device": reading.unless(device, DEFAULT_DEVICE),
+            "dtype": reading.unless(dtype, "float32"),
         }
     )
     fits = span.thinned if span.first <= span.last else span
@@ -118,9 +118,9 @@ def open_view() -> View:
         models=tuple(models),
         over=over,
         values=fits.text,
-        size=None if at == NATIVE else _pair(at, "x"),
+        size=None if at == NATIVE else reading.pair(at, "x"),
         width=width,
-        ratio=_pair(ratio, ":"),
+        ratio=reading.pair(ratio, ":"),
         batch=batch,
         device=device,
         dtype=dtype,
@@ -164,9 +164,9 @@ def _range_key(name: str, span: Span) -> str:
 def _open_device() -> tuple[str, str]:
     """The device, and an element type that it can compute in."""
     names = [each.name for each in devices()]
-    device = address.restore("device", "sweep_device", _one_of(names), DEFAULT_DEVICE)
+    device = address.restore("device", "sweep_device", reading.one_of(names), DEFAULT_DEVICE)
     known = dtypes_of(device)
-    dtype = address.restore("dtype", "sweep_dtype", _one_of(known), "float32")
+    dtype = address.restore("dtype", "sweep_dtype", reading.one_of(known), "float32")
     if dtype not in known:
         dtype = st.session_state["sweep_dtype"] = "float32"
     return device, dtype
@@ -178,52 +178,14 @@ def dtypes_of(device: str) -> list[str]:
     return [dtype for dtype in DTYPES if getattr(found, dtype)]
 
 
-def _models(text: str) -> list[str] | None:
+def _models(text: str) -> list[str]:
     """Names of models; each that is none is one sentence."""
-    if text == "none":
-        return []
-    found = []
-    for name in filter(None, dict.fromkeys(text.split(","))):
-        try:
-            spec = get_spec(name)
-        except UnknownModelError as error:
-            hint = f"; did you mean {' or '.join(error.nearest)}?" if error.nearest else "."
-            if error.name != name:  # the whole library is missing, as the error says
-                hint = f": {error}"
-            address.report((f"There is no model called {name!r}{hint} It is left out.",))
-            continue
-        if len(spec.input_shape) == 4:
-            found.append(name)
-        else:
-            address.report((f"{name} takes video, which has more than one size: it is left out.",))
-    if len(found) > MOST_CURVES:
-        address.report((f"The link has {len(found)} models; the first {MOST_CURVES} are shown.",))
-    return found[:MOST_CURVES]
-
-
-def _one_of(allowed: Sequence[str]) -> Callable[[str], str | None]:
-    return lambda text: text if text in allowed else None
-
-
-def _number(most: int) -> Callable[[str], int | None]:
-    def parse(text: str) -> int | None:
-        whole = re.fullmatch("[0-9]{1,9}", text)
-        return int(text) if whole and 1 <= int(text) <= most else None
-
-    return parse
+    names = [] if text == "none" else [*dict.fromkeys(reading.listed(text))]
+    return reading.image_models(names, MOST_CURVES)
 
 
 def _logs(text: str) -> list[str] | None:
     return [*text] if text in ("x", "y", "xy") else None
-
-
-def _pair(text: str, between: str) -> tuple[int, int]:
-    first, second = text.split(between)
-    return int(first), int(second)
-
-
-def _unless(value: str, default: str) -> str | None:
-    return None if value == default else value
 
 
 # ---------------------------------------------------------------- the controls
@@ -406,7 +368,7 @@ def _results(view: View, *, watched: bool) -> None:
     """One look: compute for a moment, then show all there is."""
     sweep = view.sweep
     points = sweep.refining()
-    rows = cache.swept(points)
+    rows = cache.sweeping.swept(points)
     working = len(rows) < len(points) and not _is_stopped(sweep)
     if watched and not working:  # the browser need not ask again
         st.rerun()
@@ -414,7 +376,7 @@ def _results(view: View, *, watched: bool) -> None:
         until = time.monotonic() + (_SLICE_SECONDS if rows else _FIRST_SECONDS)
         for point in points:
             if point.key not in rows:
-                rows[point.key] = cache.sweep_point(point)
+                rows[point.key] = cache.sweeping.sweep_point(point)
                 if time.monotonic() > until:
                     break
     in_order = [rows[point.key] for point in sweep.points() if point.key in rows]
@@ -427,7 +389,7 @@ def _results(view: View, *, watched: bool) -> None:
 
 def _missing(sweep: Sweep) -> bool:
     points = sweep.points()
-    return len(cache.swept(points)) < len(points)
+    return len(cache.sweeping.swept(points)) < len(points)
 
 
 def _is_stopped(sweep: Sweep) -> bool:
@@ -479,11 +441,11 @@ def _summary(view: View, rows: Sequence[Row]) -> str:
 
 def _chart(view: View, rows: dict[Key, Row], *, finished: bool) -> None:
     title = f"{QUANTITIES[view.quantity].title} by {_x_name(view.sweep)}"
-    shown = cache.SweepFigure(
+    shown = cache.sweeping.SweepFigure(
         view.sweep, view.quantity, title, _x_title(view.sweep), view.log_x, view.log_y, theme()
     )
     st.plotly_chart(
-        json.loads(cache.sweep_figure(shown, rows, finished=finished)),
+        json.loads(cache.sweeping.sweep_figure(shown, rows, finished=finished)),
         key="sweep_chart",
         theme=None,
         config={"displayModeBar": False},
