@@ -16,7 +16,7 @@ LONGEST_SECONDS = 2.0
 """Most that one pass may be expected to take; each is run at least five times."""
 _MACS_A_SECOND = {"cpu": 20e9, "cuda": 1e12, "mps": 200e9}
 """What a small machine of a kind reaches, before anything was measured on this one."""
-_RUNS, _SECONDS = 20, 1.5
+_RUNS, _SECONDS = 20, 2 * LONGEST_SECONDS
 """Of each pass: at most so many timed runs, and seconds for all of them."""
 
 

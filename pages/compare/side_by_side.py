@@ -16,8 +16,7 @@ if len(shown) < 2:
     st.stop()
 comparison.summaries(view, shown)
 widgets.counting(0)
-beside.totals(view, shown)
-comparison.export(view, shown)
+beside.totals(view, shown, lambda: comparison.export(view, shown))
 opened = comparing.tabs()
 if opened["layers"].open:
     with opened["layers"]:

@@ -6,7 +6,7 @@ same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
@@ -29,12 +29,21 @@ Choices = tuple[Choice, ...]
 _NONE = "–"
 
 
-def totals(view: View, shown: Choices) -> None:
-    """Counts, time, memory and accuracy of each model, and what they are to the first one's."""
+def totals(view: View, shown: Choices, export: Callable[[], None]) -> None:
+    """Counts, time, memory and accuracy of each model, and what they are to the first one's.
+
+    Args:
+        view: what is compared.
+        shown: the models that can be traced.
+        export: draws what offers all this as a document.
+    """
     draw_table(total_table(view, shown))
     passes = works(view, shown)
     st.caption(plain(" ".join(conventions(view, shown))))
-    measuring.controls(passes, view.here, f"{len(shown)} models")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        measuring.controls(passes, view.here, f"{len(shown)} models")
+        export()
+    measuring.watch()
     measuring.sentences(passes, view.here)
     if said := measuring.statement(measuring.records(passes, view.here)):
         st.caption(said)
@@ -170,8 +179,9 @@ def _measured(view: View, shown: Choices) -> list[Cell]:
 def _time_cell(time: LatencyRecord | None, first: LatencyRecord | None, missing: str) -> Cell:
     if time is None:
         return _NONE, missing
-    against = _against(time.median_ms, first.median_ms) if first else ""
-    return measuring.time_text(time), against
+    told = [_against(time.median_ms, first.median_ms)] if first else []
+    told += [] if time.stable else ["had not settled"]
+    return measuring.time_text(time), " · ".join(filter(None, told))
 
 
 def _against(value: float, first: float) -> str:

@@ -27,6 +27,8 @@ _HEIGHT: Final = 450
 """Of a diagram, in pixels."""
 _ROW: Final = 30
 _TABLE_ROWS: Final = 16
+_LONGEST_KEY: Final = 34
+"""Characters of a layer's key that the table shows."""
 _ARROWS: Final = {"down": ":material/arrow_downward:", "right": ":material/arrow_forward:"}
 _DEPTHS: Final = {
     "blocks": {1: "closed", 2: "open", 3: "all"},
@@ -149,10 +151,12 @@ def _difference_table(view: View, found: cache.comparing.Difference, frame: pd.D
     }
     unit = view.convention.unit
     column = st.column_config
-    longest = max(len(str(key)) for side in ("Left", "Right") for key in frame[side])
-    width = min(max(70, 6 * longest + 14), 190)
+    shown = _displayed(frame, unit)
+    longest = max(len(str(key)) for side in ("Left", "Right") for key in shown[side])
+    width = min(max(70, 6 * longest + 14), 210)
+    stage = min(max(66, 6 * max(map(len, frame["Stage"])) + 14), 120)
     st.dataframe(
-        _displayed(frame, unit),
+        shown,
         hide_index=True,
         row_height=_ROW,
         height=min(len(frame), _TABLE_ROWS) * _ROW + 38,
@@ -160,7 +164,7 @@ def _difference_table(view: View, found: cache.comparing.Difference, frame: pd.D
         on_select=lambda: _select_row(places, before),
         selection_mode=["single-row", "single-cell"],
         column_config={
-            "Stage": column.TextColumn(width=66),
+            "Stage": column.TextColumn(width=stage),
             "Status": column.TextColumn(width=76),
             "Left": column.TextColumn(found.names[0], width=width),
             "Right": column.TextColumn(found.names[1], width=width),
@@ -181,7 +185,19 @@ def _displayed(frame: pd.DataFrame, unit: str) -> pd.DataFrame:
     shown = frame[[*columns, "Shape", "More activation bytes"]].copy()
     shown["Difference"] = shown["Difference"].str.replace("->", "→")
     shown["Shape"] = shown["Shape"].str.replace(" × ", "×").str.replace("->", "→")
+    for side in ("Left", "Right"):
+        shown[side] = shown[side].map(_short)
     return shown
+
+
+def _short(key: str) -> str:
+    """The end of a long key, which says more than its beginning."""
+    if len(key) <= _LONGEST_KEY:
+        return key
+    parts = key.split(".")
+    while len(parts) > 1 and len(".".join(parts)) >= _LONGEST_KEY:
+        del parts[0]
+    return f"… {'.'.join(parts)}"
 
 
 def _select_row(places: Sequence[int], before: int | None) -> None:

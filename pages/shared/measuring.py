@@ -63,7 +63,7 @@ def _key(work: Work, here: Here) -> Key:
 
 
 def controls(works: Sequence[Work], here: Here, what: str) -> None:
-    """Where and in which type, the button, and how far the work is.
+    """Where and in which type, and the button; `watch` shows how far the work is.
 
     Args:
         works: the passes that are measured on request.
@@ -73,7 +73,11 @@ def controls(works: Sequence[Work], here: Here, what: str) -> None:
     job: Job[None] | None = st.session_state.get(_JOB)
     running = job is not None and job.running
     with st.container(
-        horizontal=True, vertical_alignment="bottom", gap="small", key="here_controls"
+        horizontal=True,
+        vertical_alignment="bottom",
+        gap="small",
+        key="here_controls",
+        width="content",
     ):
         st.selectbox(
             "Measure on",
@@ -84,7 +88,7 @@ def controls(works: Sequence[Work], here: Here, what: str) -> None:
             help="A device of the machine that runs this app, with random weights.",
         )
         st.selectbox(
-            "Number type", DTYPES, key=_DTYPE, on_change=address.touch, width=130,
+            "Measure in", DTYPES, key=_DTYPE, on_change=address.touch, width=130,
         )  # fmt: skip
         st.button(
             f"Measure {what} here",
@@ -94,9 +98,14 @@ def controls(works: Sequence[Work], here: Here, what: str) -> None:
             on_click=_start,
             args=(tuple(works), here),
         )
+
+
+def watch() -> None:
+    """How far the work is, with a button that stops it; or why it ended."""
+    job: Job[None] | None = st.session_state.get(_JOB)
     if job is None:
         return
-    if running:
+    if job.running:
         _watch(job)
     elif job.sentence:
         st.error(plain(job.sentence), icon=":material/error:")

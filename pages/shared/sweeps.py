@@ -20,7 +20,9 @@ from explorer.analysis.roofline import DTYPES, devices, get_device
 from explorer.diagram.heat import DEFAULT_DEVICE
 from explorer.errors import ExplorerError
 from explorer.figures.sweep import MOST_CURVES
-from explorer.sweep import Row, to_frame
+from explorer.latency import LatencyRecord, Work
+from explorer.latency import to_json as records_to_json
+from explorer.sweep import Point, Row, to_frame
 from explorer.sweep.curves import (
     MAX_BATCH,
     MAX_SIDE,
@@ -29,6 +31,7 @@ from explorer.sweep.curves import (
     QUANTITIES,
     Span,
     Sweep,
+    measurable,
     model_title,
     natural_span,
     number_text,
@@ -37,8 +40,9 @@ from explorer.sweep.curves import (
 )
 from explorer.sweep.points import Key
 from explorer.zoo import available_sources
-from pages.shared import address, cache, reading
+from pages.shared import address, cache, measuring, reading
 from pages.shared.choice import image_models
+from pages.shared.measuring import Here
 from pages.shared.sidebar import PRESETS
 from pages.shared.widgets import plain, theme
 
@@ -64,6 +68,10 @@ _STOPPED: Final = "_sweep_stopped"
 _RANGE_ENDS: Final = ("from", "to", "step")
 
 
+Time = tuple[Work, LatencyRecord]
+"""A pass, and how long it took."""
+
+
 class View(NamedTuple):
     """What is swept, and how it is looked at."""
 
@@ -74,6 +82,8 @@ class View(NamedTuple):
     quantity: str
     log_x: bool
     log_y: bool
+    here: Here
+    """What times are measured on."""
 
 
 # -------------------------------------------------------------------- the link
@@ -125,7 +135,8 @@ def open_view() -> View:
         device=device,
         dtype=dtype,
     )
-    return View(sweep, fits, span.step, quantity, "x" in logs, "y" in logs)
+    here = measuring.open_here()
+    return View(sweep, fits, span.step, quantity, "x" in logs, "y" in logs, here)
 
 
 def _open_range(models: Sequence[str], over: str) -> Span:
@@ -313,7 +324,7 @@ def _shown_controls(view: View) -> None:
             key="sweep_device",
             on_change=address.touch,
             width=205,
-            help="That times are predicted for, by the roofline model. Nothing is measured here.",
+            help="That times are predicted for, by the roofline model.",
         )
         st.selectbox(
             "Number type",
@@ -361,6 +372,8 @@ def results(view: View) -> None:
         st.error(plain(str(error)), icon=":material/error:")
         return
     working = bool(missing) and not _is_stopped(view.sweep)
+    if view.quantity == "time":
+        _measuring(view)
     st.fragment(_results, run_every=_POLL if working else None)(view, watched=working)
 
 
@@ -384,7 +397,21 @@ def _results(view: View, *, watched: bool) -> None:
     _chart(view, rows, finished=len(rows) == len(points))
     for sentence in problems(sweep, rows):
         st.caption(f":orange[✕] {plain(sentence)}")
+    if view.quantity == "time":
+        works = measurable(sweep, rows)
+        measuring.sentences(works, view.here)
+        if said := measuring.statement(measuring.records(works, view.here)):
+            st.caption(said)
     _table(view, in_order)
+
+
+def _measuring(view: View) -> None:
+    """Measure some of the points here, on request."""
+    rows = cache.sweeping.swept(view.sweep.points())
+    works = measurable(view.sweep, rows)
+    points = "1 point" if len(works) == 1 else f"{len(works)} points"
+    measuring.controls(works, view.here, points)
+    measuring.watch()
 
 
 def _missing(sweep: Sweep) -> bool:
@@ -444,6 +471,13 @@ def _chart(view: View, rows: dict[Key, Row], *, finished: bool) -> None:
     shown = cache.sweeping.SweepFigure(
         view.sweep, view.quantity, title, _x_title(view.sweep), view.log_x, view.log_y, theme()
     )
+    if view.quantity == "time" and (times := _times(view, rows)):
+        device = f"{view.sweep.device}, {view.sweep.dtype}"
+        shown = shown._replace(
+            title=f"Time by {_x_name(view.sweep)}: predicted for {device}, and measured here",
+            measured=times,
+            here=measuring.conditions(times[0][1]),
+        )
     st.plotly_chart(
         json.loads(cache.sweeping.sweep_figure(shown, rows, finished=finished)),
         key="sweep_chart",
@@ -451,6 +485,12 @@ def _chart(view: View, rows: dict[Key, Row], *, finished: bool) -> None:
         config={"displayModeBar": False},
         alt=f"{title}, {len(view.sweep.models)} models",
     )
+
+
+def _times(view: View, rows: dict[Key, Row]) -> tuple[Time, ...]:
+    """What was measured of these points."""
+    found = ((work, measuring.found(work, view.here)) for work in measurable(view.sweep, rows))
+    return tuple((work, time) for work, time in found if isinstance(time, LatencyRecord))
 
 
 def _x_name(sweep: Sweep) -> str:
@@ -482,10 +522,13 @@ def _table(view: View, rows: Sequence[Row]) -> None:
         "Parameters, MACs of the whole batch, bytes of all tensors that the pass allocates, and "
         "the most bytes of activations that are alive at once."
     )
-    _downloads(files, rows)
+    times: tuple[Time, ...] = ()
+    if view.quantity == "time":
+        times = _times(view, {row.key: row for row in rows})
+    _downloads(files, rows, [time for _, time in times])
     column = st.column_config
     counts = ("Parameters", "MACs", "Activations B", "Peak B")
-    frame = _frame(sweep, rows)
+    frame = _frame(sweep, rows, times)
     st.dataframe(
         frame,
         hide_index=True,
@@ -501,6 +544,9 @@ def _table(view: View, rows: Sequence[Row]) -> None:
             "Predicted ms": column.NumberColumn(
                 format="%.4f", width=95, help=f"Of {sweep.device} in {sweep.dtype}, not measured."
             ),
+            "Measured ms": column.NumberColumn(
+                format="%.4f", width=95, help="Median of the runs that were measured here."
+            ),
             "Depth": column.NumberColumn(format="%d", width=56),
             "Breaks in": column.TextColumn(width=110),
             "Why": column.TextColumn(width=420),
@@ -510,7 +556,7 @@ def _table(view: View, rows: Sequence[Row]) -> None:
     st.code(sweep.command(), language="bash", wrap_lines=True)
 
 
-def _frame(sweep: Sweep, rows: Sequence[Row]) -> pd.DataFrame:
+def _frame(sweep: Sweep, rows: Sequence[Row], times: Sequence[Time] = ()) -> pd.DataFrame:
     def place(row: Row) -> tuple[bool, float, int]:
         x = sweep.at(row)
         return (x is None, x or 0, sweep.models.index(row.model))
@@ -535,6 +581,10 @@ def _frame(sweep: Sweep, rows: Sequence[Row]) -> pd.DataFrame:
             "Depth": pd.array([row.depth for row in rows], dtype="Int64"),
         }
     )
+    if times:
+        known = {_key_of(work, sweep): time.median_ms for work, time in times}
+        after = list(frame.columns).index("Predicted ms") + 1
+        frame.insert(after, "Measured ms", [known.get(row.key) for row in rows])
     if sweep.option:
         frame.insert(1, sweep.option, [sweep.at(row) for row in rows])
     if any(row.error for row in rows):
@@ -544,8 +594,16 @@ def _frame(sweep: Sweep, rows: Sequence[Row]) -> pd.DataFrame:
     return frame
 
 
-def _downloads(place: Any, rows: Sequence[Row]) -> None:
-    """Offer the rows as the command line writes them."""
+def _key_of(work: Work, sweep: Sweep) -> Key:
+    """The key of the row that a measured pass belongs to."""
+    batch, *image = work.input_shape
+    return Point(
+        work.model, tuple(image), batch, work.options, "eval", sweep.device, sweep.dtype
+    ).key
+
+
+def _downloads(place: Any, rows: Sequence[Row], times: Sequence[LatencyRecord]) -> None:
+    """Offer the rows as the command line writes them, and what was measured."""
     with place, st.popover("Download", icon=":material/download:", width="stretch"):
         st.download_button(
             "CSV", lambda: to_csv(rows), "sweep.csv", "text/csv", key="sweep_csv",
@@ -555,6 +613,12 @@ def _downloads(place: Any, rows: Sequence[Row]) -> None:
             "JSON", lambda: to_json(rows), "sweep.json", "application/json", key="sweep_json",
             on_click="ignore", width="stretch",
         )  # fmt: skip
+        if times:
+            st.download_button(
+                "Measured times (JSON lines)", lambda: records_to_json(times),
+                "measured.jsonl", "application/jsonl", key="sweep_measured", on_click="ignore",
+                width="stretch",
+            )  # fmt: skip
 
 
 def to_csv(rows: Sequence[Row]) -> str:

@@ -42,9 +42,9 @@ SETTING = Setting(T4, "float32", 1)
 def make(name: str, **values: Any) -> Candidate:
     plain = Candidate(
         name=name, title=name.upper(), family="F", source="layerwise", height=224, width=224,
-        params=10, macs=100, ms=1.0, memory=1000, year=2015, top1=None, weights="", crop=None,
-        accuracy_source="", reid_map=None, reid_rank1=None, reid_row="", lower_bound=False,
-        problem="",
+        params=10, macs=100, ms=1.0, recorded_ms=None, memory=1000, year=2015, top1=None,
+        weights="", crop=None, accuracy_source="", reid_map=None, reid_rank1=None, reid_row="",
+        lower_bound=False, problem="",
     )  # fmt: skip
     return plain._replace(**values)
 

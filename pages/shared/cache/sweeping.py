@@ -10,8 +10,9 @@ from typing import Final, NamedTuple
 import streamlit as st
 
 from explorer.figures.sweep import sweep_curves
+from explorer.latency import LatencyRecord, Work
 from explorer.sweep import Point, Row, compute
-from explorer.sweep.curves import QUANTITIES, Sweep, curves
+from explorer.sweep.curves import QUANTITIES, Sweep, curves, measured_curves
 from explorer.sweep.points import Key
 from pages.shared.cache.traces import Theme
 
@@ -48,6 +49,10 @@ class SweepFigure(NamedTuple):
     log_x: bool
     log_y: bool
     theme: Theme
+    measured: tuple[tuple[Work, LatencyRecord], ...] = ()
+    """Beside the predicted times."""
+    here: str = ""
+    """What was measured on."""
 
 
 def sweep_figure(shown: SweepFigure, rows: dict[Key, Row], *, finished: bool) -> str:
@@ -62,11 +67,15 @@ def _finished_sweep(shown: SweepFigure, _rows: dict[Key, Row]) -> str:
 
 def _draw_sweep(shown: SweepFigure, rows: dict[Key, Row]) -> str:
     quantity = QUANTITIES[shown.quantity]
+    lines = curves(shown.sweep, rows, shown.quantity)
+    if shown.measured:
+        lines = [curve._replace(name=f"{curve.name}, predicted") for curve in lines]
     drawn = sweep_curves(
-        curves(shown.sweep, rows, shown.quantity),
+        lines,
         title=shown.title,
         x_title=shown.x_title,
-        y_title=quantity.unit,
+        y_title="Time of one pass, ms" if shown.measured else quantity.unit,
+        measured=measured_curves(shown.sweep, dict(shown.measured), shown.here),
         large=quantity.large,
         log_x=shown.log_x,
         log_y=shown.log_y,
