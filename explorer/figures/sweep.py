@@ -21,6 +21,8 @@ _LOOKS: Final = (
 MOST_CURVES: Final = len(_LOOKS)
 _STRIP: Final = 0.05
 """Of the figure's height, for the crosses of one model."""
+_FAR_APART: Final = 30
+"""Largest and smallest value from which on a logarithmic axis is needed to see both."""
 _WRAP: Final = 48
 """Characters of a line of hover text."""
 
@@ -73,7 +75,8 @@ def sweep_curves(
         log_x: draw the swept value on a logarithmic axis, unless one is not above 0.
         log_y: likewise the quantity.
         measured: for each curve what was measured of it, drawn beside it in its colour, with open
-            symbols and bars from the first to the last tenth.
+            symbols and bars from the first to the last tenth; the quantity's axis is logarithmic
+            where both would not be seen otherwise.
         theme: "light" or "dark".
 
     Returns:
@@ -121,6 +124,8 @@ def sweep_curves(
     styled(figure, title, theme, height=460)
     marks = [mark for curve in (*curves, *measured) for mark in (*curve.legal, *curve.illegal)]
     values = [mark.y for mark in marks if mark.y is not None]
+    # What is predicted for one device and measured on another may be far apart.
+    log_y = log_y or (any(curve.legal for curve in measured) and _far_apart(values))
     strip = _STRIP * len(crossed)
     figure.update_xaxes(
         title_text=x_title,
@@ -176,6 +181,10 @@ def _measured(figure: go.Figure, curve: Curve, look: tuple[str, str, str], theme
         text=[_hover(curve.name, mark) for mark in curve.legal],
         hovertemplate="%{text}<extra></extra>",
     )
+
+
+def _far_apart(values: Sequence[float]) -> bool:
+    return min(values, default=0) > 0 and max(values) > _FAR_APART * min(values)
 
 
 def _type(log: bool, values: Sequence[float]) -> str:

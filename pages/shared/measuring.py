@@ -24,6 +24,7 @@ _DEVICE: Final = "here_device"
 _DTYPE: Final = "here_dtype"
 _MOST_FOUND: Final = 500
 """Times that a session keeps; the oldest go first."""
+_MOST_SAID: Final = 3
 _POLL: Final = 0.4
 """Seconds between two looks at work in the background."""
 
@@ -112,10 +113,14 @@ def watch() -> None:
 
 
 def sentences(works: Sequence[Work], here: Here) -> None:
-    """Why some passes have no time although it was asked for; each reason once."""
-    said = (found(work, here) for work in works)
-    for sentence in dict.fromkeys(each for each in said if isinstance(each, str)):
-        st.caption(f":orange[✕] {plain(sentence)}")
+    """Why some passes have no time although it was asked for."""
+    said = [(work, found(work, here)) for work in works]
+    refused = [(work, why) for work, why in said if isinstance(why, str)]
+    for work, why in refused[:_MOST_SAID]:
+        told = why if why.startswith(work.title) else f"{work.title}: {why}"
+        st.caption(f":orange[✕] {plain(told)}")
+    if more := len(refused[_MOST_SAID:]):
+        st.caption(f":orange[✕] And {more} more, for such reasons.")
 
 
 def statement(times: Sequence[LatencyRecord]) -> str:

@@ -462,7 +462,7 @@ def _summary(view: View, rows: Sequence[Row]) -> str:
             "would be more than 60 points a model."
         )
     if view.quantity == "time":
-        text += " Times are predicted by the roofline model, not measured."
+        text += " Predicted times are the roofline model's; what is measured says so."
     return text
 
 

@@ -14,7 +14,8 @@ def make(name: str, macs: int, top1: float | None, family: str = "ResNet") -> Ca
         name=name, title=name.title(), family=family, source="layerwise", height=224, width=224,
         params=macs // 100, macs=macs, ms=macs / 1e9, recorded_ms=None, memory=macs, year=2015,
         top1=top1, weights="IMAGENET1K_V1" if top1 else "", crop=384 if top1 else None,
-        accuracy_source="", reid_map=None, reid_rank1=None, reid_row="", lower_bound=False, problem="",
+        accuracy_source="", reid_map=None, reid_rank1=None, reid_row="",
+        lower_bound=False, problem="",
     )  # fmt: skip
 
 
