@@ -12,7 +12,7 @@ from explorer.models._registry import ModelSpec, Option, OptionValue
 from pages.shared import address
 from pages.shared.choice import DERIVED, option_text
 
-_NAMES: Final = {"num_classes": "Classes"}
+_NAMES: Final = {"num_classes": "Classes", "se": "SE"}
 
 
 def asked_options(spec: ModelSpec) -> list[Option]:
