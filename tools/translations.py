@@ -15,13 +15,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import Final
 
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
 ROOT: Final = Path(__file__).parents[1]
 LOCALE: Final = ROOT / "pages" / "locale"
-LANGUAGES: Final = ("zh",)
+LANGUAGES: Final = {"zh": "zh_Hans_CN"}
+"""Folder -> language of its catalogues, which decides how many forms a plural has."""
 KEYWORDS: Final = {"_": None, "N_": None, "n_": (1, 2), "message": None}
 
 
@@ -56,15 +57,14 @@ def extracted() -> dict[str, Catalog]:
 
 def updated(language: str) -> dict[Path, bytes]:
     """What each catalogue of a language should say."""
-    known = Catalog()
+    known = Catalog(locale=LANGUAGES[language])
     for path in sorted((LOCALE / language).glob("*.po")):
-        with path.open("rb") as file:
-            for message in read_po(file):
-                if message.id and message.string:
-                    known.add(message.id, message.string)
+        for message in read(path.read_bytes(), language):
+            if not lacks(message):
+                known.add(message.id, message.string)
     files: dict[Path, bytes] = {}
     for name, template in extracted().items():
-        catalog = Catalog(locale="zh_Hans_CN", charset="utf-8")
+        catalog = Catalog(locale=LANGUAGES[language], charset="utf-8")
         for message in template:
             if message.id:
                 old = known.get(message.id)
@@ -75,14 +75,20 @@ def updated(language: str) -> dict[Path, bytes]:
     return files
 
 
-def missing(content: bytes) -> list[str]:
+def read(content: bytes, language: str) -> list[Message]:
+    """The messages of a catalogue, its header left out."""
+    return [m for m in read_po(BytesIO(content), locale=LANGUAGES[language]) if m.id]
+
+
+def lacks(message: Message) -> bool:
+    """Whether a message, or one form of its plural, has no translation."""
+    forms = [message.string] if isinstance(message.string, str) else message.string
+    return not all(forms)
+
+
+def missing(content: bytes, language: str) -> list[str]:
     """Texts of a catalogue that have no translation."""
-    strings = {m.id: m.string for m in read_po(BytesIO(content)) if m.id}
-    return [
-        str(name)
-        for name, text in strings.items()
-        if not text or (isinstance(text, tuple | list) and not all(text))
-    ]
+    return [str(m.id) for m in read(content, language) if lacks(m)]
 
 
 def main() -> int:
@@ -96,7 +102,7 @@ def main() -> int:
         for path in sorted({*files, *(LOCALE / language).glob("*.po")}):
             old = path.read_bytes() if path.exists() else b""
             new = files.get(path, b"")
-            lacking = missing(new) if new else []
+            lacking = missing(new, language) if new else []
             problems += len(lacking) + (old != new if check else 0)
             for text in lacking:
                 sys.stdout.write(f"{path.name}: not translated: {text!r}\n")

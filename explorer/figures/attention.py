@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import plotly.graph_objects as go
 
 from explorer.figures._layout import styled
@@ -21,8 +19,6 @@ PART_KINDS: Final = {
     "head": "normalization",
 }
 """Part of a transformer -> the kind of layer whose colour it takes."""
-_MOST_LINES: Final = 64
-"""Grid lines each way up to which patches are drawn one by one."""
 
 
 class Curve(NamedTuple):
@@ -35,50 +31,6 @@ class Curve(NamedTuple):
     """Kind of layer whose colour it takes."""
     dash: str = "solid"
     markers: bool = True
-
-
-def patch_grid(
-    picture: npt.NDArray[np.uint8],
-    patches: int,
-    *,
-    title: str,
-    windows: int = 0,
-    theme: str = "light",
-) -> go.Figure:
-    """A picture cut into patches.
-
-    Args:
-        picture: pixels, (side, side, 3).
-        patches: a side; above 64 the grid is as fine as the pixels, and is left out.
-        title: of the figure.
-        windows: patches along a window of attention, drawn as heavier lines; 0 for none.
-        theme: "light" or "dark".
-    """
-    side = picture.shape[0]
-    figure = go.Figure(go.Image(z=picture, hoverinfo="skip"))
-    styled(figure, title, theme, height=420)
-    lines = [cut * side / patches for cut in range(patches + 1)]
-    for every, color, width in ((1, "#FFFFFF", 1.0), (windows, "#000000", 2.5)):
-        if every and patches // every <= _MOST_LINES:
-            xs, ys = _grid(lines[::every], side)
-            figure.add_scatter(
-                x=xs, y=ys, mode="lines", hoverinfo="skip", showlegend=False,
-                line={"color": color, "width": width},
-            )  # fmt: skip
-    figure.update_xaxes(visible=False, range=[-0.5, side - 0.5], constrain="domain")
-    figure.update_yaxes(visible=False, range=[side - 0.5, -0.5], scaleanchor="x",
-                        constrain="domain")  # fmt: skip
-    return figure
-
-
-def _grid(lines: Sequence[float], side: int) -> tuple[list[float | None], list[float | None]]:
-    """One path through all lines of a grid; None lifts the pen."""
-    xs: list[float | None] = []
-    ys: list[float | None] = []
-    for at in lines:
-        xs += [at - 0.5, at - 0.5, None, -0.5, side - 0.5, None]
-        ys += [-0.5, side - 0.5, None, at - 0.5, at - 0.5, None]
-    return xs, ys
 
 
 def part_bars(
@@ -127,10 +79,10 @@ def size_curves(
     mark: float | None = None,
     mark_name: str = "",
     tickformat: str = "~s",
-    log: bool = False,
+    unit: str = "px",
     theme: str = "light",
 ) -> go.Figure:
-    """Curves over the side of the image, in pixels.
+    """Curves over the side of the image, or over another number.
 
     Args:
         curves: in the order of the legend.
@@ -142,7 +94,7 @@ def size_curves(
         mark: another side to mark, where it lies inside the figure.
         mark_name: what stands at it.
         tickformat: of the quantity, as d3 writes it.
-        log: draw both axes logarithmically.
+        unit: of the sides, as it stands in hover text.
         theme: "light" or "dark".
     """
     figure = go.Figure()
@@ -153,7 +105,7 @@ def size_curves(
             mode="lines+markers" if curve.markers else "lines",
             line={"color": color, "width": 2.5, "dash": curve.dash},
             marker={"color": color, "size": 7},
-            hovertemplate="%{x} px: %{y:.4s}<extra>" + curve.name + "</extra>",
+            hovertemplate="%{x} " + unit + ": %{y:.4s}<extra>" + curve.name + "</extra>",
         )  # fmt: skip
     styled(figure, title, theme, height=400)
     last = max((x for curve in curves for x in curve.xs), default=0)
@@ -165,10 +117,6 @@ def size_curves(
                 annotation={"text": text, "font": {"size": 12, "color": INK[theme]}},
                 annotation_position=position,
             )
-    kind = "log" if log else "linear"
-    figure.update_xaxes(title_text=x_title, type=kind, tickformat=",d")
-    figure.update_yaxes(
-        title_text=y_title, type=kind, tickformat=tickformat,
-        rangemode="normal" if log else "tozero",
-    )  # fmt: skip
+    figure.update_xaxes(title_text=x_title, tickformat=",d")
+    figure.update_yaxes(title_text=y_title, tickformat=tickformat, rangemode="tozero")
     return figure.update_layout(margin_b=80)

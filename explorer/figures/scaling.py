@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import plotly.graph_objects as go
 
 from explorer.figures._layout import styled
-from explorer.figures.theme import INK, KIND_COLORS, MUTED_INK, tint
+from explorer.figures.theme import INK, KIND_COLORS, MUTED_INK, PAPER, tint
 
 _KINDS: Final = ("convolution", "linear", "pooling", "attention", "add")
 """Whose colours curves and groups of bars take, in turn."""
@@ -84,8 +84,10 @@ def network_shape(
             y=run[0][0],
             text=f"{side}²",
             showarrow=False,
-            yshift=10,
+            yshift=11,
             font={"size": 12, "color": MUTED_INK[theme]},
+            bgcolor=PAPER[theme],
+            borderpad=1,
         )
         start += len(run)
     top = max(channels for channels, _ in (*blocks, *base))
@@ -251,8 +253,10 @@ def thinning_curves(
         hovertemplate="%{text}<extra></extra>",
     )  # fmt: skip
     styled(figure, title, theme, height=400)
-    figure.update_xaxes(title_text=x_title, dtick=0.25, tickformat=".2f")
-    figure.update_yaxes(title_text=y_title, tickformat="~s", rangemode="tozero")
+    figure.update_xaxes(
+        title_text=x_title, type="log", tickvals=list(curves[0][1]), tickformat=".2f"
+    )
+    figure.update_yaxes(title_text=y_title, type="log", dtick="D2", tickformat="~s")
     return figure.update_layout(margin_b=96)
 
 

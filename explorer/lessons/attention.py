@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from explorer.latency.memory import peak_activation_bytes
+from explorer.lessons.pictures import Pixels, sample_picture
 from explorer.trace import Trace, trace_model
 from explorer.trace.records import OpRecord
 from explorer.zoo import get_spec
@@ -35,6 +37,8 @@ WINDOWED_UNIT: Final = 224
 """Sides that Swin's windows divide at every stage are multiples of this."""
 FLOAT: Final = 4
 """Bytes of a float32."""
+_PICTURE: Final = 384
+"""Pixels a side of the picture that is cut."""
 
 
 class Body(NamedTuple):
@@ -211,6 +215,34 @@ def _part(op: OpRecord, path: str) -> str:
         wide = op.outputs[0].shape[-1] == 3 * op.input_tensors[0].shape[-1]
         return "qkv" if wide else "projection"
     return "head"
+
+
+def cut(patches: int, *, windows: int = 0, gap: int = 3, paper: str = "#FFFFFF") -> Pixels:
+    """Cut the sample picture into patches and move them apart.
+
+    Args:
+        patches: a side.
+        windows: patches along a window; above 0, windows are moved apart and not patches.
+        gap: pixels between two pieces.
+        paper: colour between them, "#RRGGBB".
+
+    Returns:
+        Pixels, about `_PICTURE` a side; uncut if the pieces would be smaller than their gaps.
+    """
+    pieces = patches // (windows or 1)
+    size = max(_PICTURE // pieces, 1)
+    picture = sample_picture(pieces * size)
+    if size <= gap:
+        return picture
+    apart = size + gap
+    color = [int(paper[at : at + 2], 16) for at in (1, 3, 5)]
+    sheet = np.full((pieces * apart - gap, pieces * apart - gap, 3), color, dtype=np.uint8)
+    for row in range(pieces):
+        for column in range(pieces):
+            sheet[row * apart :, column * apart :][:size, :size] = picture[
+                row * size : (row + 1) * size, column * size : (column + 1) * size
+            ]
+    return sheet
 
 
 # ------------------------------------------------------------ beside a transformer

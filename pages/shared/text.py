@@ -27,6 +27,8 @@ from pages.shared import address
 
 LANGUAGES: Final = {"en": "English", "zh": "简体中文"}
 """Name in the link -> what its speakers call it."""
+LOCALES: Final = {"zh": "zh_Hans_CN"}
+"""Language -> what its catalogues are written in, which decides how many plurals it has."""
 FOLDER: Final = Path(__file__).parents[1] / "locale"
 
 _LOADED: dict[str, gettext.NullTranslations] = {"en": gettext.NullTranslations()}
@@ -90,13 +92,19 @@ def _translations(name: str) -> gettext.NullTranslations:
 
 def _load(folder: Path) -> gettext.NullTranslations:
     """Read all catalogues of a language as one."""
-    merged = Catalog(locale="zh_Hans_CN")
+    merged = Catalog(locale=LOCALES[folder.name])
     for path in sorted(folder.glob("*.po")):
         with path.open("rb") as file:
-            for message in read_po(file):
-                if message.id and message.string:
+            # Without its language a catalogue would be read as one with two forms of a plural.
+            for message in read_po(file, locale=LOCALES[folder.name]):
+                if message.id and _complete(message.string):
                     merged.add(message.id, message.string, context=message.context)
     compiled = BytesIO()
     write_mo(compiled, merged)
     compiled.seek(0)
     return gettext.GNUTranslations(compiled)
+
+
+def _complete(translation: str | tuple[str, ...] | list[str] | None) -> bool:
+    """Whether all forms are there; of a plural without one the English is said, in both forms."""
+    return all(translation) if isinstance(translation, tuple | list) else bool(translation)

@@ -153,7 +153,7 @@ class Lesson:
         with st.expander(_("The code behind this page"), icon=":material/code:"):
             for source in sources:
                 shown = cache.code_of(source)
-                st.caption(f"`{shown.path}`, line {shown.line}")
+                st.caption(_("`{path}`, line {line}").format(path=shown.path, line=shown.line))
                 st.code(shown.text, language="python")
         self._neighbours()
 

@@ -251,7 +251,7 @@ def rule(lesson: Lesson, view: View) -> None:
     )
     found = cache.steps(view.scaling)
     names = {
-        "parts": (_("Parts with laws of their own"), _("depthwise ~ w, stem and head not ~ d")),
+        "parts": (_("Parts' own laws"), _("not all ∝ d · w² · r²")),
         "blocks": (_("Whole blocks"), _("rounded up")),
         "channels": (_("Channels in eights"), _("rounded")),
         "rest": (_("Whole pixels, the rest"), _("rounded up")),
