@@ -1,4 +1,4 @@
-"""The catalogues follow the code, and what they say is what is shown."""
+"""The catalogues follow the code: texts come, move and go, and translations go with them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pages.shared import text
+from explorer.text import ENGLISH
+from pages.shared.text import LANGUAGES
 from tools import translations
 
 PAGE = 'from pages.shared.text import _, N_, n_\nTITLE = N_("A title")\nprint(_("Some text"))\n'
@@ -22,13 +23,16 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "pages/shared/learn/one.py": '_("{n} layers").format(n=3)\n',
         "pages/learn/two.py": '_("Some text")\nn_("{n} layer", "{n} layers of it", 2)\n',
         "pages/shared/frame.py": '_("Learn")\n_("Next")\n',
-        "explorer/lessons/one.py": 'message("What is wrong")\n',
+        "explorer/lessons/one.py": '_("What is wrong")\n',
+        "explorer/zoo.py": "say = f\"{_('There is none')}.\"\n",
     }.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
     monkeypatch.setattr(translations, "ROOT", tmp_path)
-    monkeypatch.setattr(translations, "LOCALE", tmp_path / "pages/locale")
+    folders = (tmp_path / "pages/locale", tmp_path / "explorer/locale")
+    monkeypatch.setattr(translations, "LOCALES", folders)
+    monkeypatch.setattr(translations, "model_texts", lambda: ["An idea"])
     return tmp_path
 
 
@@ -56,22 +60,36 @@ def translate(project: Path, name: str, **said: str) -> None:
 # ------------------------------------------------------------------------ the tool
 
 
+def test_a_text_of_the_library_stands_in_the_catalogue_of_its_package(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(monkeypatch)
+    said = {
+        path.stem: [m.id for m in translations.read(path.read_bytes(), "zh")]
+        for path in (project / "explorer/locale/zh").iterdir()
+    }
+    # Also one that stands in an f-string, and what the registry says of the models.
+    assert said == {
+        "lessons": ["What is wrong"], "zoo": ["There is none"], "models": ["An idea"],
+    }  # fmt: skip
+
+
 def test_a_text_stands_in_the_catalogue_of_its_lesson_or_else_of_the_app(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run(monkeypatch) == 1  # all is new, so nothing is translated
     assert ids(project, "app") == ["Learn", "Next"]
-    assert ids(project, "one") == ["What is wrong", "A title", "Some text", "{n} layers"]
+    assert ids(project, "one") == ["A title", "Some text", "{n} layers"]
     # What two lessons say stands in one of them.
     assert ids(project, "two") == ["{n} layer"]
 
 
 def test_running_it_twice_changes_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(monkeypatch)
-    folder = project / "pages/locale/zh"
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    before = {path: path.read_bytes() for path in project.rglob("*.po")}
     run(monkeypatch)
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert {path: path.read_bytes() for path in project.rglob("*.po")} == before
+    assert len(before) == 6
 
 
 def test_a_translation_goes_with_its_text_and_away_with_it(
@@ -110,7 +128,9 @@ def test_the_check_is_content_when_all_is_translated(
 ) -> None:
     for path in (project / "pages").rglob("*.py"):
         path.write_text("")
-    (project / "explorer/lessons/one.py").write_text("")
+    for path in (project / "explorer").rglob("*.py"):
+        path.write_text("")
+    monkeypatch.setattr(translations, "model_texts", list)
     (project / "app.py").write_text('_("Learn")\nn_("{n} layer", "{n} layers", 2)\n')
     run(monkeypatch)
     translate(project, "app", Learn="学习")
@@ -122,50 +142,5 @@ def test_the_check_is_content_when_all_is_translated(
     assert capsys.readouterr().out == ""
 
 
-# ------------------------------------------------------------------------ the app
-
-
-@pytest.fixture
-def catalogues(tmp_path: Path) -> Path:
-    """Catalogues of a language: two files, one plural translated and one not."""
-    folder = tmp_path / "zh"
-    folder.mkdir()
-    (folder / "app.po").write_text(
-        'msgid "Learn"\nmsgstr "学习"\n\n'
-        'msgid "{n} layer"\nmsgid_plural "{n} layers"\nmsgstr[0] "{n} 层"\n\n'
-        'msgid "{n} block"\nmsgid_plural "{n} blocks"\nmsgstr[0] ""\n\n'
-        'msgid "Next"\nmsgstr ""\n'
-    )
-    (folder / "one.po").write_text('msgid "A title"\nmsgstr "标题"\n')
-    return folder
-
-
-def test_all_catalogues_of_a_language_are_read_as_one(catalogues: Path) -> None:
-    found = text._load(catalogues)
-    assert [found.gettext(each) for each in ("Learn", "A title")] == ["学习", "标题"]
-
-
-def test_the_one_form_of_a_chinese_plural_is_said_for_every_number(catalogues: Path) -> None:
-    found = text._load(catalogues)
-    said = [found.ngettext("{n} layer", "{n} layers", n) for n in (0, 1, 2, 100)]
-    assert said == ["{n} 层"] * 4
-
-
-def test_what_is_not_translated_is_said_in_english(catalogues: Path) -> None:
-    found = text._load(catalogues)
-    assert found.gettext("Next") == "Next"
-    said = [found.ngettext("{n} block", "{n} blocks", n) for n in (0, 1, 2)]
-    assert said == ["{n} blocks", "{n} block", "{n} blocks"]
-
-
-def test_english_numbers_choose_their_form_and_are_grouped() -> None:
-    # Outside the app the language is English.
-    assert text.n_("{n} layer", "{n} layers", 1) == "1 layer"
-    assert text.n_("{n} layer", "{n} layers", 1234) == "1,234 layers"
-    assert text._("Learn") == "Learn"
-
-
-def test_every_language_has_a_name_and_catalogues() -> None:
-    assert set(text.LANGUAGES) == {"en", *text.LOCALES} == {"en", *translations.LANGUAGES}
-    for language in text.LOCALES:
-        assert text._translations(language).gettext("Learn") != "Learn"
+def test_every_language_of_the_app_has_catalogues() -> None:
+    assert set(LANGUAGES) == {ENGLISH, *translations.LANGUAGES}

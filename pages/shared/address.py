@@ -16,6 +16,8 @@ from typing import Final, TypeVar
 
 import streamlit as st
 
+from explorer.text import _
+
 T = TypeVar("T")
 
 _TOUCHED: Final = "_address_touched"
@@ -87,8 +89,6 @@ def restore(name: str, key: str, parse: Callable[[str], T | None], default: T) -
         text = query().get(name)
         value = default if text is None else parse(text)
         if value is None and text is not None:
-            from pages.shared.text import _  # it is built on this module
-
             said = _("The link says {choice}, which is not known here; it is ignored.")
             report((said.format(choice=f"{name}={text!r}"),))
         state[key] = default if value is None else value

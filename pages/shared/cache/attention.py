@@ -12,6 +12,7 @@ from explorer.figures.theme import PAPER
 from explorer.lessons import attention as lesson
 from explorer.lessons.attention import Body, Memory, Transformer, Windowed
 from explorer.lessons.pictures import Pixels
+from pages.shared.cache.keep import keep
 
 Theme = Literal["light", "dark"]
 Words = tuple[tuple[str, str], ...]
@@ -28,7 +29,7 @@ def body(name: str) -> Body:
     return lesson.body(name)
 
 
-@st.cache_data(max_entries=512, show_spinner=False)
+@keep(max_entries=512)
 def transformer(name: str, side: int, patch: int, heads: int = 0) -> Transformer | str:
     """A transformer built and counted, or why there is none, in one sentence."""
     try:
