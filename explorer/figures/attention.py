@@ -107,7 +107,7 @@ def size_curves(
             marker={"color": color, "size": 7},
             hovertemplate="%{x} " + unit + ": %{y:.4s}<extra>" + curve.name + "</extra>",
         )  # fmt: skip
-    styled(figure, title, theme, height=400)
+    styled(figure, title, theme, height=360)
     last = max((x for curve in curves for x in curve.xs), default=0)
     for at, text, position in ((chosen, chosen_name, "top left"), (mark, mark_name, "top right")):
         if at is not None and at <= last:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import plotly.graph_objects as go
 
 from explorer.figures._layout import styled
-from explorer.figures.theme import INK, KIND_COLORS, MUTED_INK, PAPER, tint
+from explorer.figures.theme import INK, KIND_COLORS, MUTED_INK, tint
 
 _KINDS: Final = ("convolution", "linear", "pooling", "attention", "add")
 """Whose colours curves and groups of bars take, in turn."""
@@ -50,7 +50,7 @@ def network_shape(
         theme: "light" or "dark".
 
     Returns:
-        The bars, then the outline; the side of the maps stands above each run of equal ones.
+        The bars, then the outline; the side of the maps stands at the top of each run.
     """
     color = KIND_COLORS[theme]["convolution"]
     figure = go.Figure()
@@ -75,24 +75,22 @@ def network_shape(
         line={"color": INK[theme], "width": 2, "dash": "dot"},
         hoverinfo="skip",
     )
-    styled(figure, title, theme, height=320)
+    styled(figure, title, theme, height=290)
+    top = 1.18 * max(channels for channels, _ in (*blocks, *base))
     start = 0
-    for (side, _), same in groupby(blocks, key=lambda block: (block[1], block[0])):
-        run = list(same)
+    for side, same in groupby(side for _, side in blocks):
+        run = len(list(same))
+        # In a row of their own, where no bar and no outline crosses them.
         figure.add_annotation(
-            x=start + (len(run) + 1) / 2,
-            y=run[0][0],
-            text=f"{side}²",
-            showarrow=False,
-            yshift=11,
+            x=start + (run + 1) / 2, y=top, yanchor="top", text=f"{side}²", showarrow=False,
             font={"size": 12, "color": MUTED_INK[theme]},
-            bgcolor=PAPER[theme],
-            borderpad=1,
-        )
-        start += len(run)
-    top = max(channels for channels, _ in (*blocks, *base))
+        )  # fmt: skip
+        if start:
+            figure.add_vline(x=start + 0.5, line={"color": tint(MUTED_INK[theme], theme, 0.4),
+                                                  "width": 1}, layer="below")  # fmt: skip
+        start += run
     figure.update_xaxes(title_text=x_title, dtick=5, tick0=0)
-    figure.update_yaxes(title_text=y_title, range=[0, 1.15 * top])
+    figure.update_yaxes(title_text=y_title, range=[0, top])
     return figure.update_layout(bargap=0.05, margin_b=64)
 
 
@@ -252,7 +250,7 @@ def thinning_curves(
                 "line": {"color": INK[theme], "width": 1.5}},
         hovertemplate="%{text}<extra></extra>",
     )  # fmt: skip
-    styled(figure, title, theme, height=400)
+    styled(figure, title, theme, height=360)
     figure.update_xaxes(
         title_text=x_title, type="log", tickvals=list(curves[0][1]), tickformat=".2f"
     )
@@ -306,7 +304,7 @@ def width_line(
         marker={"color": INK[theme], "size": 9, "symbol": "line-ew", "line_width": 2.5},
         hovertemplate="j = %{x}: %{y:,.2f}<extra>" + steps_name + "</extra>",
     )  # fmt: skip
-    styled(figure, title, theme, height=380)
+    styled(figure, title, theme, height=340)
     start = 0
     for width, same in groupby(widths):
         run = len(list(same))

@@ -6,19 +6,23 @@ from pages.shared.text import _
 
 lesson = open_lesson("attention")
 view = attention.open_view()
-if not lesson.present or lesson.step:
-    attention.controls(view)
 if lesson.part(_("A picture becomes tokens")):
+    attention.controls(view)
     attention.tokens(lesson, view)
 if lesson.part(_("Where the MACs go")):
+    attention.again(lesson, view)
     attention.shares(lesson, view)
 if lesson.part(_("Cost against image size")):
+    attention.again(lesson, view)
     attention.growth(lesson, view)
 if lesson.part(_("The matrices of all pairs")):
+    attention.again(lesson, view)
     attention.matrices(lesson, view)
 if lesson.part(_("Windows in place of all pairs: Swin")):
+    attention.again(lesson, view)
     attention.windows(lesson, view)
 if lesson.part(_("Heads")):
+    attention.again(lesson, view)
     attention.heads(lesson, view)
 lesson.close(
     tries=[

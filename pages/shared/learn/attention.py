@@ -112,6 +112,12 @@ def controls(view: View) -> None:
     )  # fmt: skip
 
 
+def again(lesson: Lesson, view: View) -> None:
+    """The controls once more, where a talk shows a later part alone."""
+    if lesson.present:
+        controls(view)
+
+
 # ------------------------------------------------------------------------- tokens
 
 

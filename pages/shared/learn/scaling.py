@@ -30,9 +30,9 @@ from pages.shared.text import N_, _
 from pages.shared.widgets import theme
 
 WAYS: Final = {
-    "phi": N_("One coefficient φ"),
+    "phi": N_("All by one φ"),
     "each": N_("Each alone"),
-    "family": N_("Published B0 to B7"),
+    "family": N_("B0 to B7"),
 }
 TIMES: Final = (2, 3, 4)
 DIMENSIONS: Final[dict[Dimension, str]] = {
@@ -148,7 +148,7 @@ def _adopt() -> None:
 
 def knobs(view: View) -> None:
     """The way to scale and its sliders."""
-    way, first, *others = st.columns([2.2, 1, 1, 1], vertical_alignment="bottom", gap="medium")
+    way, first, *others = st.columns([1.9, 1, 1, 1], vertical_alignment="bottom", gap="medium")
     way.segmented_control(
         _("Scale by"),
         list(WAYS),
@@ -194,7 +194,7 @@ def shape(lesson: Lesson, view: View) -> None:
     words = (
         ("name", _("this network")),
         ("base_name", "B0"),
-        ("title", _("Blocks as tall as they have channels; above them the pixels of their maps")),
+        ("title", _("Each block as tall as it has channels; at the top the pixels of the maps")),
         ("x_title", _("block")),
         ("y_title", _("channels")),
         ("hover", _("block {block}: {channels} channels, {side} × {side} pixels")),
