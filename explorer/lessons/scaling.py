@@ -153,7 +153,7 @@ def scale(scaling: Scaling) -> Scaled:
 
     Raises:
         OptionError: a multiplier is out of bounds.
-        InputSizeError: the image is too small.
+        TraceError: the side is not above 0.
     """
     trace = trace_model(
         "efficientnet_b0",

@@ -148,7 +148,8 @@ def _adopt() -> None:
 
 def knobs(view: View) -> None:
     """The way to scale and its sliders."""
-    way, first, *others = st.columns([1.9, 1, 1, 1], vertical_alignment="bottom", gap="medium")
+    widths = [1.9, 1, 1, 1] if view.way == "each" else [1.9, 1, 2]
+    way, first, *others = st.columns(widths, vertical_alignment="bottom", gap="medium")
     way.segmented_control(
         _("Scale by"),
         list(WAYS),
@@ -167,7 +168,7 @@ def knobs(view: View) -> None:
             f"{name} {term} = **{value}**"
             for name, term, value in zip(names, terms, values, strict=True)
         )
-        st.caption(shown)
+        others[0].caption(shown)
     elif view.way == "each":
         for column, (label, key, (low, high, step)) in zip(
             (first, *others),
@@ -181,7 +182,7 @@ def knobs(view: View) -> None:
             column.slider(label, low, high, step=step, key=key, on_change=touch)
     else:
         first.select_slider("B", list(range(8)), key="scaling_b", on_change=touch)
-        st.caption(
+        others[0].caption(
             _("depth {d} · width {w} · {side} pixels a side").format(
                 d=view.scaling.depth, w=view.scaling.width, side=view.scaling.side
             )
@@ -244,9 +245,8 @@ def rule(lesson: Lesson, view: View) -> None:
     """The paper's rule beside the count, and what lies between."""
     st.markdown(
         _(
-            "The paper reckons that MACs grow with **d · w² · r²**, which is {base}^φ, about 2^φ. "
-            "Here is the count of the real network, and by which factor each thing that the rule "
-            "leaves out moves it."
+            "The paper's rule: MACs grow with **d · w² · r²**, which is {base}^φ, about 2^φ. By "
+            "how much does each thing that it leaves out move the count of the real network?"
         ).format(base=f"{1.2 * 1.1**2 * 1.15**2:.2f}")
     )
     found = cache.steps(view.scaling)
@@ -254,7 +254,7 @@ def rule(lesson: Lesson, view: View) -> None:
         "parts": (_("Parts' own laws"), _("not all ∝ d · w² · r²")),
         "blocks": (_("Whole blocks"), _("rounded up")),
         "channels": (_("Channels in eights"), _("rounded")),
-        "rest": (_("Whole pixels, the rest"), _("rounded up")),
+        "rest": (_("Pixels, the rest"), _("rounded up")),
     }
     lesson.numbers(
         [
