@@ -109,7 +109,7 @@ def size_curves(
         )  # fmt: skip
     styled(figure, title, theme, height=360)
     last = max((x for curve in curves for x in curve.xs), default=0)
-    for at, text, position in ((chosen, chosen_name, "top left"), (mark, mark_name, "top right")):
+    for at, text, position in ((chosen, chosen_name, "top right"), (mark, mark_name, "top left")):
         if at is not None and at <= last:
             figure.add_vline(
                 x=at,

@@ -149,14 +149,14 @@ def tokens(lesson: Lesson, view: View) -> None:
                 ),
                 (_("Length of a token D"), count(view.body.dim), view.title),
                 (
-                    _("To make tokens"),
+                    _("Patch embedding"),
                     compact(made.embedding_params),
-                    _("parameters: (3 · {p}² + 1) · D").format(p=view.patch),
+                    f"(3 · {view.patch}² + 1) · D",
                 ),
                 (
-                    _("Positions"),
+                    _("Position embedding"),
                     compact(made.position_params),
-                    _("parameters: N · D"),
+                    "N · D",
                 ),
                 (_("All parameters"), compact(made.params), count(made.params)),
             ],
@@ -318,11 +318,6 @@ def matrices(lesson: Lesson, view: View) -> None:
         ("chosen_name", f"{view.side} px"),
     )
     names = (_("written out: softmax(QKᵀ) is a tensor"), _("fused: in tiles, never whole"))
-    lesson.plot(
-        cache.memory_json(view.name, view.side, view.patch, names, words, theme()),
-        key="attention_memory",
-        alt=_("Two curves of memory over the side: one bends upward, one stays near zero."),
-    )
     lesson.numbers(
         [
             (
@@ -340,6 +335,11 @@ def matrices(lesson: Lesson, view: View) -> None:
         ],
         key="matrices",
         least=150,
+    )
+    lesson.plot(
+        cache.memory_json(view.name, view.side, view.patch, names, words, theme()),
+        key="attention_memory",
+        alt=_("Two curves of memory over the side: one bends upward, one stays near zero."),
     )
     lesson.answer(
         _(
@@ -417,11 +417,6 @@ def heads(lesson: Lesson, view: View) -> None:
         ("y_title", _("times one head")),
         ("chosen_name", ""),
     )
-    lesson.plot(
-        cache.heads_json(view.name, view.side, view.patch, view.heads, names, words, theme()),
-        key="attention_heads_figure",
-        alt=_("Two level lines and one that rises with the number of heads."),
-    )
     lesson.numbers(
         [
             (
@@ -435,6 +430,11 @@ def heads(lesson: Lesson, view: View) -> None:
         ],
         key="heads",
         least=180,
+    )
+    lesson.plot(
+        cache.heads_json(view.name, view.side, view.patch, view.heads, names, words, theme()),
+        key="attention_heads_figure",
+        alt=_("Two level lines and one that rises with the number of heads."),
     )
     lesson.answer(
         _(

@@ -160,15 +160,10 @@ def knobs(view: View) -> None:
     )
     touch = address.touch
     if view.way == "phi":
-        first.slider("φ", 0.0, 7.0, step=0.5, key="scaling_phi", on_change=touch)
-        values = (f"{view.scaling.depth:.2f}", f"{view.scaling.width:.2f}", str(view.scaling.side))
-        terms = ("1.2^φ", "1.1^φ", "224 · 1.15^φ")
-        names = (_("depth"), _("width"), _("pixels"))
-        shown = " · ".join(
-            f"{name} {term} = **{value}**"
-            for name, term, value in zip(names, terms, values, strict=True)
-        )
-        others[0].caption(shown)
+        first.slider(
+            "φ", 0.0, 7.0, step=0.5, key="scaling_phi", on_change=touch,
+            help=_("depth 1.2^φ, width 1.1^φ, 224 · 1.15^φ pixels a side"),
+        )  # fmt: skip
     elif view.way == "each":
         for column, (label, key, (low, high, step)) in zip(
             (first, *others),
@@ -182,9 +177,12 @@ def knobs(view: View) -> None:
             column.slider(label, low, high, step=step, key=key, on_change=touch)
     else:
         first.select_slider("B", list(range(8)), key="scaling_b", on_change=touch)
+    if view.way != "each":
         others[0].caption(
             _("depth {d} · width {w} · {side} pixels a side").format(
-                d=view.scaling.depth, w=view.scaling.width, side=view.scaling.side
+                d=f"**{view.scaling.depth:.2f}**",
+                w=f"**{view.scaling.width:.2f}**",
+                side=f"**{view.scaling.side}**",
             )
         )
 
@@ -200,11 +198,6 @@ def shape(lesson: Lesson, view: View) -> None:
         ("y_title", _("channels")),
         ("hover", _("block {block}: {channels} channels, {side} × {side} pixels")),
     )
-    lesson.plot(
-        cache.shape_json(view.scaling, words, theme()),
-        key="scaling_shape",
-        alt=_("Bars for the blocks of the scaled network over the outline of B0."),
-    )
     cost, one = made.cost, base.cost
     lesson.numbers(
         [
@@ -219,6 +212,11 @@ def shape(lesson: Lesson, view: View) -> None:
             _times(_("Predicted time"), f"{rounded(cost.ms)} ms", cost.ms / one.ms),
         ],
         key="scaled",
+    )
+    lesson.plot(
+        cache.shape_json(view.scaling, words, theme()),
+        key="scaling_shape",
+        alt=_("Bars for the blocks of the scaled network over the outline of B0."),
     )
     lesson.answer(
         _(
@@ -251,7 +249,7 @@ def rule(lesson: Lesson, view: View) -> None:
     )
     found = cache.steps(view.scaling)
     names = {
-        "parts": (_("Parts' own laws"), _("not all ∝ d · w² · r²")),
+        "parts": (_("Parts' own laws"), _("some grow slower")),
         "blocks": (_("Whole blocks"), _("rounded up")),
         "channels": (_("Channels in eights"), _("rounded")),
         "rest": (_("Pixels, the rest"), _("rounded up")),
@@ -388,11 +386,6 @@ def thinner(lesson: Lesson, view: View) -> None:
         ("x_title", _("width multiplier α")),
         ("y_title", _("MACs")),
     )
-    lesson.plot(
-        cache.thinning_json(view.alpha, view.side, words, theme()),
-        key="scaling_thin",
-        alt=_("Curves of counted MACs over the width multiplier, with dotted curves of the rule."),
-    )
     rho = view.side / SIDE
     lesson.numbers(
         [
@@ -406,6 +399,11 @@ def thinner(lesson: Lesson, view: View) -> None:
             (_("Count over rule"), f"{off:+.1%}", _("what grows with α, not α²")),
         ],
         key="thin",
+    )
+    lesson.plot(
+        cache.thinning_json(view.alpha, view.side, words, theme()),
+        key="scaling_thin",
+        alt=_("Curves of counted MACs over the width multiplier, with dotted curves of the rule."),
     )
     lesson.answer(
         _(
@@ -436,11 +434,6 @@ def regnet(lesson: Lesson, view: View) -> None:
         ("x_title", _("block j")),
         ("y_title", _("channels")),
     )
-    lesson.plot(
-        cache.line_json(view.rule, words, theme()),
-        key="scaling_line",
-        alt=_("Bars for the widths of the blocks, a straight line through them."),
-    )
     lesson.numbers(
         [
             (_("Stages"), count(len(made.stages)), _depths(made.stages)),
@@ -450,6 +443,11 @@ def regnet(lesson: Lesson, view: View) -> None:
             (_("Predicted time"), f"{rounded(made.cost.ms)} ms", DEVICE),
         ],
         key="regnet",
+    )
+    lesson.plot(
+        cache.line_json(view.rule, words, theme()),
+        key="scaling_line",
+        alt=_("Bars for the widths of the blocks, a straight line through them."),
     )
     lesson.answer(
         _(
