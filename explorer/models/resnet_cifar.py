@@ -206,10 +206,11 @@ def plain20(
     num_classes: NumClasses = 10,
     in_channels: InChannels = 3,
     depths: Depths = (3, 3, 3),
+    shortcut: Shortcut = "none",
     se: bool = False,
 ) -> CifarResNet:
     """Plain-20 (CIFAR, no shortcuts)."""
-    return CifarResNet(depths, num_classes, in_channels, shortcut="none", se=se)
+    return CifarResNet(depths, num_classes, in_channels, shortcut, se)
 
 
 @he_2015
@@ -217,7 +218,8 @@ def plain56(
     num_classes: NumClasses = 10,
     in_channels: InChannels = 3,
     depths: Depths = (9, 9, 9),
+    shortcut: Shortcut = "none",
     se: bool = False,
 ) -> CifarResNet:
     """Plain-56 (CIFAR, no shortcuts)."""
-    return CifarResNet(depths, num_classes, in_channels, shortcut="none", se=se)
+    return CifarResNet(depths, num_classes, in_channels, shortcut, se)
