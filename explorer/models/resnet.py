@@ -10,7 +10,7 @@ Aggregated Residual Transformations for Deep Neural Networks (ResNeXt), Xie, Gir
 Tu, He, CVPR 2017, arXiv:1611.05431, doubles it too, or more, and splits it into groups.
 
 Options of other papers turn one decision each, and leave the network as it is by default:
-`order="pre"` normalizes and activates first (Identity Mappings in Deep Residual Networks,
+`preactivation` normalizes and activates first (Identity Mappings in Deep Residual Networks,
 arXiv:1603.05027). `se` weights the channels of every block (Squeeze-and-Excitation Networks,
 arXiv:1709.01507). `norm` has the normalizations that Group Normalization, arXiv:1803.08494,
 compares; its layer normalization is one group of all channels. `stem="deep"` puts three 3x3
@@ -42,12 +42,11 @@ Stem = Literal["7x7", "deep", "patch"]
 Kind = Literal["basic", "bottleneck"]
 Width = Annotated[int, Bounds(8, 256)]
 KernelSize = Literal[3, 5, 7]
-Order = Literal["post", "pre"]
 Norm = Literal["batch", "group", "layer", "none"]
 
 
 def _norm(option: Norm, channels: int) -> nn.Module:
-    """Return a normalization; "none" leaves its place empty."""
+    """Return a normalization; "none" leaves its place empty, and convolutions get a bias."""
     if option == "batch":
         return nn.BatchNorm2d(channels)
     if option == "none":
@@ -56,31 +55,34 @@ def _norm(option: Norm, channels: int) -> nn.Module:
 
 
 def _shortcut(
-    option: Shortcut, in_channels: int, out_channels: int, stride: int, norm: nn.Module | None
+    option: Shortcut,
+    in_channels: int,
+    out_channels: int,
+    stride: int,
+    norm: Norm,
+    preactivation: bool,
 ) -> nn.Module | None:
     """Return what a shortcut does to x; None: nothing, it is the identity or is not there.
 
     The options of section 3.3: A pads with zero channels where the shape changes, B projects
     there, C projects in every block. A plain network has none. ResNet-D's averages 2x2 pixels
-    and then projects with stride 1, so that no pixel is left out. A projection's `norm` is its
-    last part; with pre-activation there is none.
+    and then projects with stride 1, so that no pixel is left out. With pre-activation nothing
+    follows a projection.
     """
     same_shape = stride == 1 and in_channels == out_channels
     if option == "none" or (same_shape and option != "C"):
         return None
     if option == "A":
         return ZeroPadShortcut(in_channels, out_channels, stride)
+    layers: list[nn.Module] = []
     if option == "D":
         pool = nn.AvgPool2d(2, stride, ceil_mode=True, count_include_pad=False)
-        projection = nn.Sequential(
-            nn.Identity() if stride == 1 else pool,
-            nn.Conv2d(in_channels, out_channels, kernel_size=1, bias=False),
-        )
-    else:
-        projection = nn.Sequential(
-            nn.Conv2d(in_channels, out_channels, kernel_size=1, stride=stride, bias=False)
-        )
-    return projection if norm is None else projection.append(norm)
+        layers.append(nn.Identity() if stride == 1 else pool)
+        stride = 1
+    layers.append(nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=norm == "none"))
+    if not preactivation:
+        layers.append(_norm(norm, out_channels))
+    return nn.Sequential(*layers)
 
 
 def _squeeze_excitation(channels: int) -> SqueezeExcitation:
@@ -90,19 +92,20 @@ def _squeeze_excitation(channels: int) -> SqueezeExcitation:
 
 def _stem(option: Stem, in_channels: int, width: int, norm: Norm) -> nn.Module:
     """Return what reads the image: 7x7, ResNet-D's three 3x3, or ConvNeXt's patches of 4x4."""
+    conv = partial(nn.Conv2d, bias=norm == "none")
     if option == "7x7":
-        return nn.Conv2d(in_channels, width, kernel_size=7, stride=2, padding=3, bias=False)
+        return conv(in_channels, width, kernel_size=7, stride=2, padding=3)
     if option == "patch":
-        return nn.Conv2d(in_channels, width, kernel_size=4, stride=4, bias=False)
+        return conv(in_channels, width, kernel_size=4, stride=4)
     half = width // 2
     return nn.Sequential(
-        nn.Conv2d(in_channels, half, kernel_size=3, stride=2, padding=1, bias=False),
+        conv(in_channels, half, kernel_size=3, stride=2, padding=1),
         _norm(norm, half),
         nn.ReLU(inplace=True),
-        nn.Conv2d(half, half, kernel_size=3, padding=1, bias=False),
+        conv(half, half, kernel_size=3, padding=1),
         _norm(norm, half),
         nn.ReLU(inplace=True),
-        nn.Conv2d(half, width, kernel_size=3, padding=1, bias=False),
+        conv(half, width, kernel_size=3, padding=1),
     )
 
 
@@ -135,29 +138,33 @@ class BasicBlock(nn.Module):
         se: bool = False,
         groups: int = 1,
         kernel_size: int = 3,
-        order: Order = "post",
+        preactivation: bool = False,
         norm: Norm = "batch",
     ) -> None:
         super().__init__()
         _check_groups(groups, gcd(in_channels, width))
-        pre = order == "pre"
-        conv = partial(nn.Conv2d, kernel_size=kernel_size, padding=kernel_size // 2, bias=False)
+        conv = partial(
+            nn.Conv2d,
+            kernel_size=kernel_size,
+            padding=kernel_size // 2,
+            groups=groups,
+            bias=norm == "none",
+        )
         self.out_channels = width
-        self.order = order
-        self.conv1 = conv(in_channels, width, stride=stride, groups=groups)
-        self.bn1 = _norm(norm, in_channels if pre else width)
+        self.preactivation = preactivation
+        self.conv1 = conv(in_channels, width, stride=stride)
+        self.bn1 = _norm(norm, in_channels if preactivation else width)
         # Without a normalization in front of it, the first one would overwrite x.
         self.relu = nn.ReLU(inplace=norm != "none")
-        self.conv2 = conv(width, width, groups=groups)
+        self.conv2 = conv(width, width)
         self.bn2 = _norm(norm, width)
         self.se = _squeeze_excitation(width) if se else None
         self.residual = shortcut != "none"
-        last = None if pre else _norm(norm, width)
-        self.downsample = _shortcut(shortcut, in_channels, width, stride, last)
+        self.downsample = _shortcut(shortcut, in_channels, width, stride, norm, preactivation)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return relu(F(x) + shortcut(x)), or relu(F(x)) in a plain network; pre: no last relu."""
-        if self.order == "pre":
+        """Return relu(F(x) + shortcut(x)), without the shortcut if plain, or the relu if first."""
+        if self.preactivation:
             activated = self.relu(self.bn1(x))
             out = self.conv2(self.relu(self.bn2(self.conv1(activated))))
         else:
@@ -168,11 +175,11 @@ class BasicBlock(nn.Module):
             out = self.se(out)
         if self.residual:
             out = out + (x if self.downsample is None else self.downsample(activated))
-        return out if self.order == "pre" else self.relu(out)
+        return out if self.preactivation else self.relu(out)
 
 
 class Bottleneck(nn.Module):
-    """1x1 reduce, 3x3, 1x1 expand, each with BN (and ReLU before it: pre), plus the shortcut, ReLU.
+    """1x1 reduce, 3x3, 1x1 expand, each with BN, plus the shortcut, ReLU; or BN and ReLU first.
 
     The 3x3 has `groups * width_per_group` channels where `width` is 64, and in proportion
     elsewhere: 1 x 64 is ResNet, 1 x 128 Wide ResNet, 32 x 4 ResNeXt.
@@ -191,39 +198,34 @@ class Bottleneck(nn.Module):
         stride_on: StrideOn = "3x3",
         se: bool = False,
         kernel_size: int = 3,
-        order: Order = "post",
+        preactivation: bool = False,
         norm: Norm = "batch",
     ) -> None:
         super().__init__()
-        pre = order == "pre"
         self.out_channels = 4 * width
-        self.order = order
+        self.preactivation = preactivation
         inner = groups * max(1, width * width_per_group // 64)
         stride1, stride2 = (stride, 1) if stride_on == "1x1" else (1, stride)
-        self.conv1 = nn.Conv2d(in_channels, inner, kernel_size=1, stride=stride1, bias=False)
-        self.bn1 = _norm(norm, in_channels if pre else inner)
-        self.conv2 = nn.Conv2d(
-            inner,
-            inner,
-            kernel_size,
-            stride=stride2,
-            padding=kernel_size // 2,
-            groups=groups,
-            bias=False,
+        conv = partial(nn.Conv2d, bias=norm == "none")
+        self.conv1 = conv(in_channels, inner, kernel_size=1, stride=stride1)
+        self.bn1 = _norm(norm, in_channels if preactivation else inner)
+        self.conv2 = conv(
+            inner, inner, kernel_size, stride=stride2, padding=kernel_size // 2, groups=groups
         )
         self.bn2 = _norm(norm, inner)
-        self.conv3 = nn.Conv2d(inner, self.out_channels, kernel_size=1, bias=False)
-        self.bn3 = _norm(norm, inner if pre else self.out_channels)
+        self.conv3 = conv(inner, self.out_channels, kernel_size=1)
+        self.bn3 = _norm(norm, inner if preactivation else self.out_channels)
         self.se = _squeeze_excitation(self.out_channels) if se else None
         # Without a normalization in front of it, the first one would overwrite x.
         self.relu = nn.ReLU(inplace=norm != "none")
         self.residual = shortcut != "none"
-        last = None if pre else _norm(norm, self.out_channels)
-        self.downsample = _shortcut(shortcut, in_channels, self.out_channels, stride, last)
+        self.downsample = _shortcut(
+            shortcut, in_channels, self.out_channels, stride, norm, preactivation
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return relu(F(x) + shortcut(x)), or relu(F(x)) in a plain network; pre: no last relu."""
-        if self.order == "pre":
+        """Return relu(F(x) + shortcut(x)), without the shortcut if plain, or the relu if first."""
+        if self.preactivation:
             activated = self.relu(self.bn1(x))
             out = self.relu(self.bn2(self.conv1(activated)))
             out = self.conv3(self.relu(self.bn3(self.conv2(out))))
@@ -236,7 +238,7 @@ class Bottleneck(nn.Module):
             out = self.se(out)
         if self.residual:
             out = out + (x if self.downsample is None else self.downsample(activated))
-        return out if self.order == "pre" else self.relu(out)
+        return out if self.preactivation else self.relu(out)
 
 
 class ResNet(nn.Module):
@@ -249,7 +251,7 @@ class ResNet(nn.Module):
         in_channels: channels of the image.
         stem: one 7x7 convolution, three of 3x3, or patches of 4x4 in place of pooling.
         width: of the stem and the first stage; it doubles from stage to stage.
-        order: with "pre", BN and ReLU of the stem move behind the last stage.
+        preactivation: BN and ReLU of the stem move behind the last stage.
         norm: of the stem.
 
     Shape: (N, in_channels, H, W) -> (N, num_classes)
@@ -263,13 +265,13 @@ class ResNet(nn.Module):
         in_channels: int,
         stem: Stem = "7x7",
         width: int = 64,
-        order: Order = "post",
+        preactivation: bool = False,
         norm: Norm = "batch",
     ) -> None:
         super().__init__()
-        self.order = order
+        self.preactivation = preactivation
         self.conv1 = _stem(stem, in_channels, width, norm)
-        if order == "post":
+        if not preactivation:
             self.bn1 = _norm(norm, width)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = (
@@ -282,7 +284,7 @@ class ResNet(nn.Module):
             blocks += [block(channels, width * 2**number, 1) for _ in range(depth - 1)]
             stages.append(nn.Sequential(*blocks))
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
-        if order == "pre":
+        if preactivation:
             self.norm = _norm(norm, channels)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
@@ -291,11 +293,11 @@ class ResNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the class scores."""
         x = self.conv1(x)
-        if self.order == "post":
+        if not self.preactivation:
             x = self.relu(self.bn1(x))
         x = self.maxpool(x)  # (N, 64, H / 4, W / 4)
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))  # (N, C, H / 32, W / 32)
-        if self.order == "pre":
+        if self.preactivation:
             x = self.relu(self.norm(x))
         return self.fc(self.flatten(self.avgpool(x)))
 
@@ -311,7 +313,7 @@ def _resnet(
     kernel_size: int,
     shortcut: Shortcut,
     stride_on: StrideOn,
-    order: Order,
+    preactivation: bool,
     norm: Norm,
     se: bool,
     stem: Stem,
@@ -340,7 +342,7 @@ def _resnet(
             se=se,
             groups=groups,
             kernel_size=kernel_size,
-            order=order,
+            preactivation=preactivation,
             norm=norm,
         )
     else:
@@ -353,10 +355,10 @@ def _resnet(
             stride_on=stride_on,
             se=se,
             kernel_size=kernel_size,
-            order=order,
+            preactivation=preactivation,
             norm=norm,
         )
-    return ResNet(make, depths, num_classes, in_channels, stem, width, order, norm)
+    return ResNet(make, depths, num_classes, in_channels, stem, width, preactivation, norm)
 
 
 he_2015 = register_model(
@@ -423,7 +425,7 @@ def resnet18(
     groups: Groups = 1,
     kernel_size: KernelSize = 3,
     shortcut: Shortcut = "B",
-    order: Order = "post",
+    preactivation: bool = False,
     norm: Norm = "batch",
     se: bool = False,
     stem: Stem = "7x7",
@@ -440,7 +442,7 @@ def resnet18(
         kernel_size,
         shortcut,
         "3x3",
-        order,
+        preactivation,
         norm,
         se,
         stem,
@@ -457,7 +459,7 @@ def resnet34(
     groups: Groups = 1,
     kernel_size: KernelSize = 3,
     shortcut: Shortcut = "B",
-    order: Order = "post",
+    preactivation: bool = False,
     norm: Norm = "batch",
     se: bool = False,
     stem: Stem = "7x7",
@@ -474,7 +476,7 @@ def resnet34(
         kernel_size,
         shortcut,
         "3x3",
-        order,
+        preactivation,
         norm,
         se,
         stem,
@@ -493,7 +495,7 @@ def resnet50(
     kernel_size: KernelSize = 3,
     shortcut: Shortcut = "B",
     stride_on: StrideOn = "3x3",
-    order: Order = "post",
+    preactivation: bool = False,
     norm: Norm = "batch",
     se: bool = False,
     stem: Stem = "7x7",
@@ -514,7 +516,7 @@ def resnet50(
         kernel_size,
         shortcut,
         stride_on,
-        order,
+        preactivation,
         norm,
         se,
         stem,
@@ -533,7 +535,7 @@ def resnet101(
     kernel_size: KernelSize = 3,
     shortcut: Shortcut = "B",
     stride_on: StrideOn = "3x3",
-    order: Order = "post",
+    preactivation: bool = False,
     norm: Norm = "batch",
     se: bool = False,
     stem: Stem = "7x7",
@@ -554,7 +556,7 @@ def resnet101(
         kernel_size,
         shortcut,
         stride_on,
-        order,
+        preactivation,
         norm,
         se,
         stem,
@@ -573,7 +575,7 @@ def resnet152(
     kernel_size: KernelSize = 3,
     shortcut: Shortcut = "B",
     stride_on: StrideOn = "3x3",
-    order: Order = "post",
+    preactivation: bool = False,
     norm: Norm = "batch",
     se: bool = False,
     stem: Stem = "7x7",
@@ -594,7 +596,7 @@ def resnet152(
         kernel_size,
         shortcut,
         stride_on,
-        order,
+        preactivation,
         norm,
         se,
         stem,
