@@ -120,9 +120,9 @@ def updated(language: str) -> dict[Path, bytes]:
     return files
 
 
-def missing(content: bytes) -> list[str]:
+def missing(content: bytes, language: str) -> list[str]:
     """Texts of a catalogue that have no translation."""
-    strings = {m.id: m.string for m in read_po(BytesIO(content)) if m.id}
+    strings = {m.id: m.string for m in read_po(BytesIO(content), locale=language) if m.id}
     return [
         str(name)
         for name, text in strings.items()
@@ -141,7 +141,7 @@ def main() -> int:
         for path in sorted({*files, *_po_files(language)}):
             old = path.read_bytes() if path.exists() else b""
             new = files.get(path, b"")
-            lacking = missing(new) if new else []
+            lacking = missing(new, language) if new else []
             problems += len(lacking) + (old != new if check else 0)
             for text in lacking:
                 sys.stdout.write(f"{path.name}: not translated: {text!r}\n")

@@ -252,7 +252,7 @@ def alternatives(option: Option, value: OptionValue) -> tuple[OptionValue, ...]:
     """Return other values of a decision that are worth trying.
 
     A switch has one, a choice all its others, a number those of `KINDS` or a half and the double
-    of its default. Of several numbers, one is larger by a block, or all are doubled or halved.
+    of its default. Of several numbers, one has a block more or less, or all are doubled or halved.
     """
     if option.kind == "bool":
         found: list[OptionValue] = [not value]
@@ -278,8 +278,9 @@ def _other_ints(option: Option, value: OptionValue) -> Iterable[tuple[int, ...]]
     if not isinstance(value, tuple):  # text that could not be read
         return
     if option.name in ("depths", "modules"):
-        for place in range(len(value)):
-            yield tuple(n + (at == place) for at, n in enumerate(value))
+        for more in (1, -1):
+            for place in range(len(value)):
+                yield tuple(n + more * (at == place) for at, n in enumerate(value))
     else:
         yield tuple(2 * n for n in value)
         yield tuple(n // 2 for n in value)

@@ -8,9 +8,9 @@ from pages.shared.learn import lab
 from pages.shared.learn.lesson import open_lesson
 from pages.shared.text import _
 
-lesson = open_lesson("lab")
 start = sidebar.current()
 view = lab.open_view(start)
+lesson = open_lesson("lab")
 lab.style()
 
 if lesson.part(_("Turn a decision")):
@@ -24,7 +24,7 @@ if lesson.part(_("Turn a decision")):
         lab.bench(lesson, view)
 
 if lesson.part(_("What changes in the network")):
-    lab.network(view)
+    lab.network(lesson, view)
 
 if lesson.part(_("Take it along")):
     lab.take_along(view)

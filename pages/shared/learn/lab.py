@@ -45,6 +45,8 @@ _MOST_TEXT: Final = 24
 """Characters of a value that is typed."""
 _HEIGHT: Final = 520
 """Of the picture, in pixels."""
+_LOW: Final = 380
+"""The same in a talk, where everything else is larger."""
 
 _TITLES: Final[dict[Group, str]] = {
     "size": N_("Depth and width"),
@@ -368,16 +370,16 @@ def bench(lesson: Lesson, view: View) -> None:
         device()
 
 
-def network(view: View) -> None:
+def network(lesson: Lesson, view: View) -> None:
     """Where in the network it changes."""
     if failure(evaluated(view.start)) or failure(evaluated(view.after())):
         st.caption(_("There is nothing to draw until the network can be built."))
-    elif view.after() == view.start:
-        st.caption(_("Turn a decision, and the blocks that it changes light up here."))
-        picture(view)
     else:
-        st.markdown(touched(view))
-        picture(view)
+        if view.after() != view.start:
+            st.markdown(touched(view))
+        elif has_decisions(view):
+            st.caption(_("Turn a decision, and the blocks that it changes light up here."))
+        picture(view, height=_HEIGHT if not lesson.present else _LOW)
 
 
 # ----------------------------------------------------------------- what is said
@@ -791,7 +793,7 @@ def touched(view: View) -> str:
     )
 
 
-def picture(view: View) -> None:
+def picture(view: View, height: int) -> None:
     """The network as its blocks, what differs lit."""
     before, after = view.start, view.after()
     shown, other = (after, before) if view.side == "after" else (before, after)
@@ -799,11 +801,12 @@ def picture(view: View) -> None:
         shown, other, is_after=view.side == "after", depth=view.depth, toggled=view.toggled
     )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        st.segmented_control(
-            _("Network"), ["before", "after"], key="lab_side", required=True,
-            format_func={"before": _("before"), "after": _("after")}.__getitem__,
-            on_change=address.touch,
-        )  # fmt: skip
+        if before != after:
+            st.segmented_control(
+                _("Network"), ["before", "after"], key="lab_side", required=True,
+                format_func={"before": _("before"), "after": _("after")}.__getitem__,
+                on_change=address.touch,
+            )  # fmt: skip
         if drawn.depths > 1:
             names = {1: _("closed"), 2: _("open"), 3: _("all")}
             st.session_state["lab_depth_widget"] = drawn.depth
@@ -828,7 +831,7 @@ def picture(view: View) -> None:
             "focus": next(iter(drawn.marks), ""),
             "layer": "",
             "signature": f"{drawn.signature} {theme()}",
-            "height": _HEIGHT,
+            "height": height,
         },
         on_act_change=_act,
         height="content",
