@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from explorer.analysis._field_rules import Arg, NothingSeen, rule_of
-from explorer.analysis._grid import Axis, Edge, Grid, UndefinedError, plain
+from explorer.analysis._grid import JOINED, PLAIN, Axis, Edge, Grid, UndefinedError, plain
 from explorer.analysis.layers import Layer, window_of
 from explorer.dataflow import Dataflow
 from explorer.trace.records import OpRecord, Trace, Value
@@ -63,11 +63,25 @@ class Span(NamedTuple):
         return max(first, self.bounds[0]), min(last, self.bounds[1])
 
 
+class Layout(NamedTuple):
+    """Where the cells of a map are in the tensor that holds it."""
+
+    channels: int
+    """Dimension of the channels; the batch is dimension 0."""
+    rows: int
+    columns: int
+    """The dimensions of rows and columns; one and the same if cells are tokens, row by row."""
+    first: int = 0
+    """Number of tokens before the first cell: a class token."""
+
+
 class Field(NamedTuple):
     """The receptive field of the cells that an op writes."""
 
     rows: Span | None
     columns: Span | None
+    layout: Layout | None
+    """None if cells do not lie in rows and columns, or more than channels lie beside them."""
     border: bool
     """Cells at the border see other pixels than their window says: a roll brings them from the
     opposite side, unless a mask keeps them apart, or padding mirrors them."""
@@ -241,7 +255,9 @@ class _Walk:
                 found.append(None)
                 continue
             grid = self.grids.get((op.index, 0))
-            found.append(_field(grid) if grid else Field(None, None, False, self.blamed[op.index]))
+            found.append(
+                _field(grid) if grid else Field(None, None, None, False, self.blamed[op.index])
+            )
         return tuple(found)
 
     def _follow(self, op: OpRecord) -> None:
@@ -287,7 +303,26 @@ class _Walk:
 
 def _field(grid: Grid) -> Field:
     rows, columns = map(_span, grid.axes)
-    return Field(rows, columns, grid.border, "")
+    return Field(rows, columns, _layout(grid), grid.border, "")
+
+
+def _layout(grid: Grid) -> Layout | None:
+    """Where rows, columns and channels are, in (N, C, H, W), (N, H, W, C) or (N, T, C)."""
+    rank = len(grid.dims)
+    kinds = [tuple(factor.axis for factor in dim if factor.size > 1) for dim in grid.dims]
+    if rank == 3:
+        tokens = [dim for dim in (1, 2) if kinds[dim] in ((0, 1), (JOINED,))]
+        if len(tokens) != 1:
+            return None
+        first = grid.dims[tokens[0]][0].unit if kinds[tokens[0]] == (JOINED,) else 0
+        return None if first < 0 else Layout(3 - tokens[0], tokens[0], tokens[0], first)
+    if rank != 4 or any(kind not in ((), (PLAIN,), (0,), (1,)) for kind in kinds[1:]):
+        return None
+    # A side of one cell has no digits: the usual order, unless another is known.
+    last = kinds[1] == (0,) or kinds[2] == (1,)
+    rows, columns, channels = (1, 2, 3) if last else (2, 3, 1)
+    fits = kinds[rows] in ((), (0,), (PLAIN,)) and kinds[columns] in ((), (1,), (PLAIN,))
+    return Layout(channels, rows, columns) if fits else None
 
 
 def _span(axis: Axis) -> Span:

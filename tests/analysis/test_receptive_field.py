@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 from explorer.analysis.layers import layers
 from explorer.analysis.receptive_field import (
     Field,
+    Layout,
     last_local,
     layer_fields,
     path,
@@ -440,7 +441,7 @@ def test_what_has_no_window_is_not_defined_and_says_by_which_op(net: nn.Module, 
     trace = trace_model(nn.Sequential(nn.Conv2d(3, 3, 1), net, nn.ReLU()), (1, 3, 16, 16))
     fields = receptive_fields(trace)
     end = fields[trace.outputs[0].op]
-    assert end == Field(None, None, border=False, undefined=blame)
+    assert end == Field(None, None, None, border=False, undefined=blame)
     assert end.size is None
     assert trace.ops[last_local(trace, fields)].name == blame
     assert path(trace, fields, trace.outputs[0].op) == ()
@@ -488,6 +489,25 @@ def test_a_row_of_the_layer_table_has_the_field_of_its_result():
 def test_fields_are_plain_values():
     fields = receptive_fields(traced("hrnet_w18"))
     assert pickle.loads(pickle.dumps(fields)) == fields
+
+
+def test_the_layout_says_where_rows_columns_and_channels_are():
+    trace = traced("vit_b_16")
+    fields = receptive_fields(trace)
+    patches = fields[1]
+    assert patches
+    assert patches.layout == Layout(channels=1, rows=2, columns=3)
+    block = next(call for call in trace.calls if call.path == "encoder.layers.encoder_layer_3")
+    tokens = fields[block.output_values[0].op]
+    assert tokens
+    assert tokens.layout == Layout(channels=2, rows=1, columns=1, first=1)
+    assert block.outputs[0].shape[1] == 1 + 14 * 14
+    swin = trace_model("torchvision:swin_t", (1, 3, 224, 224))
+    stage = next(call for call in swin.calls if call.path == "features.3")
+    field = receptive_fields(swin)[stage.output_values[0].op]
+    assert field
+    assert field.layout == Layout(channels=3, rows=1, columns=2)
+    assert field.cells == stage.outputs[0].shape[1:3]
 
 
 @pytest.mark.slow
