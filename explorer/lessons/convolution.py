@@ -549,12 +549,53 @@ def brightness(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return gray
 
 
+def corner(shape: Pair, row: int, column: int, side: int) -> Pair:
+    """The corner nearest to (row, column) whose square of `side` lies inside a picture."""
+    height, width = shape
+    return (
+        min(max(row, 0), max(height - side, 0)),
+        min(max(column, 0), max(width - side, 0)),
+    )  # fmt: skip
+
+
 def patch(
     picture: npt.NDArray[np.uint8], row: int, column: int, side: int = 8
 ) -> npt.NDArray[np.uint8]:
     """A square of a picture's brightness whose corner is as near to (row, column) as may be."""
     gray = brightness(picture)
-    height, width = gray.shape
-    top = min(max(row, 0), max(height - side, 0))
-    left = min(max(column, 0), max(width - side, 0))
+    top, left = corner((gray.shape[0], gray.shape[1]), row, column, side)
     return gray[top : top + side, left : left + side]
+
+
+def filter_patch(
+    values: npt.NDArray[np.uint8], used: Filter, *, stride: int = 1, dilation: int = 1
+) -> tuple[Convolved, Grid]:
+    """Run a 3 x 3 filter over a patch, without padding and with every product.
+
+    Returns:
+        The convolution, and its output divided, moved and cut to 0 ... 255.
+
+    Raises:
+        WindowError: the patch is smaller than the window.
+    """
+    height, width = values.shape
+    made = convolve(
+        Setting((height, width), (3, 3), (stride, stride), dilation=(dilation, dilation)),
+        values[None].astype(np.int64),
+        np.array(used.weights, dtype=np.int64)[None, None],
+    )
+    shown = made.output[0] / used.divisor + used.offset
+    return made, shown.clip(0, 255).round().astype(np.int64)
+
+
+def marked(
+    picture: npt.NDArray[np.uint8], row: int, column: int, side: int, color: tuple[int, int, int]
+) -> npt.NDArray[np.uint8]:
+    """A copy of a picture, (H, W, 3), with a frame around a square."""
+    top, left = corner((picture.shape[0], picture.shape[1]), row, column, side)
+    framed = picture.copy()
+    first_row, first_column = max(top - 2, 0), max(left - 2, 0)
+    around = framed[first_row : top + side + 2, first_column : left + side + 2]
+    around[:] = color
+    framed[top : top + side, left : left + side] = picture[top : top + side, left : left + side]
+    return framed

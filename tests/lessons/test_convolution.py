@@ -23,7 +23,9 @@ from explorer.lessons.convolution import (
     brightness,
     convolve,
     digits,
+    filter_patch,
     filter_picture,
+    marked,
     output_size,
     padding_for,
     patch,
@@ -314,6 +316,25 @@ def test_a_patch_stays_inside() -> None:
     assert np.array_equal(patch(picture, 30, -4), brightness(picture)[24:32, :8])
     assert patch(picture[:5, :6], 0, 0).shape == (5, 6)
     assert brightness(np.array([[[255, 255, 255], [0, 0, 0]]], np.uint8)).tolist() == [[255, 0]]
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_a_patch_shows_what_the_whole_picture_s_result_says(name: str) -> None:
+    picture, used = sample_picture(40), FILTERS[name]
+    whole = filter_picture(picture, used, gray=True)
+    made, shown = filter_patch(patch(picture, 10, 20), used)
+    assert np.abs(shown - whole[11:17, 21:27]).max() <= 1  # halves round either way
+    assert np.array_equal(made.products.sum(axis=(3, 4, 5)), made.output)
+
+
+def test_a_frame_lies_around_the_square_and_not_over_it() -> None:
+    picture = sample_picture(32)
+    framed = marked(picture, 5, 30, 8, (255, 0, 0))
+    changed = (framed != picture).any(axis=2)
+    assert not changed[5:13, 24:32].any()
+    assert (framed[3:5, 22:32] == (255, 0, 0)).all()
+    assert changed.sum() <= 12 * 10 - 64
+    assert framed is not picture
 
 
 def test_a_square_setting_is_the_same_on_both_axes() -> None:

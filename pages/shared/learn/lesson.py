@@ -49,11 +49,18 @@ class Lesson:
         self.step = step
         """The part that a talk shows; 0 is the question alone."""
         self._parts = 0
+        self._secret = False
+        """Whether the part that a talk shows has something to reveal."""
 
     @property
     def hides(self) -> bool:
-        """Whether numbers and answers are hidden for now."""
-        return self.present and not st.session_state.get("lesson_revealed", False)
+        """Whether numbers and answers are hidden for now; asked only where there are some."""
+        self._secret = True
+        return self._hidden
+
+    @property
+    def _hidden(self) -> bool:
+        return self.present and self._secret and not st.session_state.get("lesson_revealed", False)
 
     def part(self, title: str) -> bool:
         """Begin a part; draw its heading and say whether the rest is to be drawn."""
@@ -85,10 +92,6 @@ class Lesson:
     def answer(self, text: str) -> None:
         """Say what the part shows, in Markdown; hidden in a talk until it is revealed."""
         if self.hides:
-            st.button(
-                _("Reveal"), key=f"reveal_{self._parts}", icon=":material/visibility:",
-                on_click=_reveal,
-            )  # fmt: skip
             return
         with st.container(border=True, key=f"answer_{self.page.name}_{self._parts}"):
             st.markdown(text)
@@ -157,6 +160,7 @@ class Lesson:
     def _bar(self) -> None:
         """Where the talk is, and its buttons; the keys do the same."""
         st.session_state["lesson_parts"] = self._parts
+        st.session_state["lesson_secret"] = self._hidden
         if self.step > self._parts:  # a link to a part that is not there
             st.session_state["step"] = self._parts
             st.rerun()
@@ -167,11 +171,16 @@ class Lesson:
                 _("Back"), key="talk_back", icon=":material/arrow_back:", on_click=_turn,
                 args=("back",), disabled=self.step == 0,
             )  # fmt: skip
-            last = self.step == self._parts and not self.hides
+            hidden = self._hidden
             st.button(
-                _("On"), key="talk_on", icon=":material/arrow_forward:", on_click=_turn,
-                args=("on",), disabled=last, type="primary",
-            )  # fmt: skip
+                _("Reveal") if hidden else _("Next"),
+                key="talk_on",
+                icon=":material/visibility:" if hidden else ":material/arrow_forward:",
+                on_click=_turn,
+                args=("on",),
+                disabled=self.step == self._parts and not hidden,
+                type="primary",
+            )
             st.caption(f"{self.step} / {self._parts}", width="content")
             st.button(_("Leave"), key="talk_leave", icon=":material/close:", on_click=_turn,
                       args=("leave",), type="tertiary")  # fmt: skip
@@ -268,16 +277,11 @@ def _turn(what: str) -> None:
     elif what == "back":
         state["step"] = max(state["step"] - 1, 0)
         state["lesson_revealed"] = True  # it has been seen
-    elif state["step"] and not state["lesson_revealed"]:
+    elif state["lesson_secret"]:
         state["lesson_revealed"] = True
     elif state["step"] < state["lesson_parts"]:
         state["step"] += 1
         state["lesson_revealed"] = False
-
-
-def _reveal() -> None:
-    address.touch()
-    st.session_state["lesson_revealed"] = True
 
 
 def _number(text: str) -> int | None:
