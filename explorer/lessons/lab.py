@@ -12,6 +12,7 @@ from typing import Final, Literal, NamedTuple
 
 from explorer.analysis.compare import NOT_RUN, Diff, DiffRow, diff
 from explorer.analysis.memory import inference_memory, training_memory
+from explorer.analysis.receptive_field import last_local, receptive_fields
 from explorer.analysis.roofline import Device, predict
 from explorer.analysis.stages import stages
 from explorer.analysis.totals import totals
@@ -197,6 +198,9 @@ class Measures(NamedTuple):
     """Of one forward pass as the roofline predicts it, float32."""
     depth: int
     """Most weighted layers on any path from input to output."""
+    field: tuple[int, int] | None
+    """Height and width of what one value of the last map sees, padding included; None where
+    that is not defined. That map is the last whose values have a place of their own."""
 
 
 class Part(NamedTuple):
@@ -320,7 +324,16 @@ def measures(trace: Trace, trained: Trace | None, device: Device) -> Measures:
         training_bytes=training_memory(trained, "adam", "float32").total if trained else None,
         milliseconds=predict(trace, device).ms,
         depth=whole.depth,
+        field=_field(trace),
     )
+
+
+def _field(trace: Trace) -> tuple[int, int] | None:
+    """Without what gates see: a squeeze-and-excitation does not tell where anything is."""
+    fields = receptive_fields(trace, gates=False)
+    last = last_local(trace, fields)
+    field = fields[last] if last >= 0 else None
+    return field.size if field else None
 
 
 def _first_shape(shape: Shape | tuple[Shape, ...]) -> Shape:

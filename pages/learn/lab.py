@@ -26,6 +26,9 @@ if lesson.part(_("Turn a decision")):
 if lesson.part(_("What changes in the network")):
     lab.network(lesson, view)
 
+if lesson.part(_("How the gradient flows")):
+    lab.gradients(lesson, view)
+
 if lesson.part(_("Take it along")):
     lab.take_along(view)
 
@@ -42,5 +45,6 @@ lesson.close(
         "explorer.lessons.lab:measures",
         "explorer.lessons.lab:changes",
         "explorer.lessons.lab:source",
+        "explorer.lessons.gradients:gradient_flow",
     ],
 )

@@ -173,6 +173,26 @@ def test_measures_are_those_of_the_analyses() -> None:
     assert measures(trace, None, T4).training_bytes is None
 
 
+@pytest.mark.parametrize("kernel", [3, 5, 7])
+def test_a_kernel_moves_the_receptive_field_as_its_closed_form_says(kernel: int) -> None:
+    # 7x7 stride 2 and pooling give 11 pixels at a jump of 4. Of the four 3x3 in a stage the first
+    # reads at the jump of the stage before, the others at the stage's own.
+    jumps = [4, 4, 4, 4, 4, 8, 8, 8, 8, 16, 16, 16, 16, 32, 32, 32]
+    side = 11 + (kernel - 1) * sum(jumps)
+    trace = traced("resnet18", kernel_size=kernel)
+    assert measures(trace, None, T4).field == (side, side)
+    assert side == {3: 435, 5: 859, 7: 1283}[kernel]
+
+
+def test_what_only_weights_channels_does_not_move_the_receptive_field() -> None:
+    before, after = traced("resnet50"), traced("resnet50", se=True)
+    assert measures(before, None, T4).field == measures(after, None, T4).field == (427, 427)
+
+
+def test_a_transformer_s_last_values_with_a_place_are_its_patches() -> None:
+    assert measures(traced("vit_b_16", patch_size=32), None, T4).field == (32, 32)
+
+
 def test_one_more_block_is_new_and_nothing_else_changes() -> None:
     found = changes(traced("resnet18"), traced("resnet18", depths=(2, 3, 2, 2)))
     # 3x3, BN, ReLU, 3x3, BN, sum, ReLU

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -10,8 +12,10 @@ from streamlit.testing.v1 import AppTest
 from explorer import trace_model
 from explorer.analysis.roofline import devices, get_device
 from explorer.analysis.units import compact
+from explorer.lessons.gradients import gradient_flow
 from explorer.lessons.lab import KINDS, measures
-from pages.shared.choice import RESERVED
+from pages.shared.cache import lab as cache
+from pages.shared.choice import RESERVED, native_choice
 from pages.shared.learn import lab
 from tests.pages.test_lessons import button, opened
 
@@ -234,6 +238,58 @@ def test_a_talk_with_nothing_turned_has_nothing_to_reveal() -> None:
     assert "?" not in {text for texts in chips(app).values() for text in texts}
 
 
+def flowing(app: AppTest) -> AppTest:
+    """Wait for the passes."""
+    job = app.session_state["lab_job"]
+    if job is None:  # it was over before the page was drawn
+        return app
+    job._thread.join(120)
+    return app.run()
+
+
+def figures(app: AppTest) -> list[Any]:
+    return [json.loads(each.proto.spec) for each in app.get("plotly_chart")]
+
+
+def test_gradients_of_both_networks_are_computed_when_asked_for() -> None:
+    app = opened("lab", model="resnet20", steps="shortcut:none")
+    assert not figures(app)
+    app.button(key="lab_gradients").click().run()
+    app = flowing(app)
+    assert not app.exception
+    drawn = figures(app)[0]
+    flows = [
+        gradient_flow("resnet20", options, batch=cache.FLOW_BATCH, size=(32, 32))
+        for options in ({}, {"shortcut": "none"})
+    ]
+    for curve, flow in zip(drawn["data"][:2], flows, strict=True):
+        assert curve["y"] == pytest.approx([layer.output_grad_rms for layer in flow.layers])
+    assert drawn["data"][0]["y"] != drawn["data"][1]["y"]
+    # Another step asks again.
+    app.segmented_control(key="lab_se").set_value(True).run()
+    assert not figures(app)
+    assert button(app, "lab_gradients")
+
+
+def test_a_network_too_large_for_a_backward_pass_says_so() -> None:
+    app = opened("lab", model="vgg16", steps="batch_norm:true")
+    app.button(key="lab_gradients").click().run()
+    app = flowing(app)
+    assert any("more than the 40 that a backward pass may take" in e.value for e in app.error)
+
+
+def test_the_size_of_the_backward_pass_is_the_largest_that_takes_seconds() -> None:
+    def size(model: str, **options: Any) -> tuple[int, int]:
+        start = native_choice(model)
+        return cache.flow_size(start, start._replace(options=tuple(options.items())))
+
+    assert size("resnet20", se=True) == (32, 32)
+    # 4.09 G at 224 x 224, for each of 4 images: a quarter at 112, a sixteenth at 56.
+    assert size("resnet50", se=True) == (56, 56)
+    # It takes 227 x 227 only.
+    assert size("alexnet_paper", groups=1) == (227, 227)
+
+
 def test_in_chinese_the_page_has_no_english_left() -> None:
     app = opened("lab", model="resnet50", lang="zh", steps="norm:group;stem:deep;depths:3,4,9,3")
     html = next(each.proto.body for each in app.get("html") if "lab-chips" in each.proto.body)
@@ -246,7 +302,7 @@ def test_in_chinese_the_page_has_no_english_left() -> None:
     names = (
         r"ResNet-50 \(v1\.5\)|ResNet-50|ResNeXt-50|ConvNeXt|Plain-34|MobileNet v1|VGG-16|ViT-B|"
         r"DenseNet-121|NVIDIA T4|float32|MACs|Adam|[GMK]iB|ms|explorer/lessons/lab\.py|"
-        r"Hard swish|SE|MLP|Layerwise|G|M|A|B|C|D"
+        r"Hard swish|He|SE|MLP|Layerwise|G|M|A|B|C|D"
     )
     for text in texts:
         if text.startswith("`explorer/"):

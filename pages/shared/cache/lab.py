@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import streamlit as st
 
@@ -47,6 +47,36 @@ class Picture(NamedTuple):
     """How far it is open, see `explorer.diagram.views.depths`."""
     depths: int
     """The greatest depth."""
+
+
+MOST_MACS: Final = 1_500_000_000
+"""Of a forward pass whose gradient is asked for; a few seconds on two cores, back and forth."""
+FLOW_BATCH: Final = 4
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def flow_size(before: Choice, after: Choice) -> tuple[int, int]:
+    """Height and width at which both networks' gradients are soon computed.
+
+    That of the input, or that halved as often as needed, as long as both networks take it.
+    """
+    height, width = before.input_shape[2:]
+    while True:
+        passes = [
+            evaluated(c._replace(input_shape=(FLOW_BATCH, c.input_shape[1], height, width)))
+            for c in (before, after)
+        ]
+        smaller = [
+            c._replace(input_shape=(FLOW_BATCH, c.input_shape[1], height // 2, width // 2))
+            for c in passes
+        ]
+        if (
+            max(trace_of(c).macs for c in passes) <= MOST_MACS
+            or min(height, width) < 32
+            or any(failure(c) for c in smaller)
+        ):
+            return height, width
+        height, width = height // 2, width // 2
 
 
 @keep(max_entries=48, spinner=N_("Drawing"))

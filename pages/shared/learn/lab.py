@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from html import escape
+from math import isfinite
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
@@ -16,6 +18,8 @@ from explorer.diagram.heat import DEFAULT_DEVICE
 from explorer.diagram.interactive import theme_data
 from explorer.diagram.marks import Status, marks_data
 from explorer.errors import OptionError
+from explorer.figures.lesson_curves import Axes, Curve, lesson_curves
+from explorer.lessons.gradients import Flow, gradient_flow
 from explorer.lessons.lab import (
     GROUPS,
     Decision,
@@ -33,6 +37,7 @@ from pages.shared.cache import lab as cache
 from pages.shared.cache.traces import evaluated, failure
 from pages.shared.choice import Choice, chosen_options, native_choice, option_text
 from pages.shared.component import draw
+from pages.shared.jobs import Job
 from pages.shared.learn.lesson import Lesson, kept
 from pages.shared.sidebar import apply
 from pages.shared.text import N_, _, n_
@@ -43,6 +48,9 @@ MOST_STEPS: Final = 24
 """Steps that a link carries; the oldest go first."""
 _MOST_TEXT: Final = 24
 """Characters of a value that is typed."""
+_BACKWARD: Final = threading.BoundedSemaphore(1)
+"""One visitor's backward passes at a time."""
+_JOB, _ASKED, _FLOWS = "lab_job", "lab_asked", "lab_flows"
 _HEIGHT: Final = 520
 """Of the picture, in pixels."""
 _LOW: Final = 380
@@ -617,7 +625,8 @@ def statement(view: View) -> None:
     st.caption(
         _("For a batch of {n}. MACs of convolutions, linear layers, matrix products and attention. "
           "Time: a roofline prediction for the {device}, float32, not a measurement. Peak memory: "
-          "activations alive at once. Training memory: a step with Adam, float32.")
+          "activations alive at once. Training memory: a step with Adam, float32. Receptive field: "
+          "pixels that one value of the last map sees, beyond the border too.")
         .format(n=view.start.input_shape[0], device=view.device)
     )  # fmt: skip
 
@@ -637,6 +646,11 @@ def _quantities(before: Measures, after: Measures) -> Iterator[_Chip]:
     yield number(_("Peak memory"), before.peak_bytes, after.peak_bytes, memory)
     if before.training_bytes and after.training_bytes:
         yield number(_("Training memory"), before.training_bytes, after.training_bytes, memory)
+    if before.field and after.field:
+        ratio = after.field[0] * after.field[1] / (before.field[0] * before.field[1])
+        yield _Chip(
+            _("Receptive field"), _sides(before.field), _sides(after.field), ratio**0.5, cost=False
+        )
     yield number(_("Depth"), before.depth, after.depth, count, cost=False)
     yield _Chip(
         _("Last map"), shape_text(before.map_shape), shape_text(after.map_shape), None, cost=False
@@ -645,6 +659,10 @@ def _quantities(before: Measures, after: Measures) -> Iterator[_Chip]:
         _("Output"), shape_text(before.output_shape), shape_text(after.output_shape), None,
         cost=False,
     )  # fmt: skip
+
+
+def _sides(size: tuple[int, int]) -> str:
+    return f"{size[0]} × {size[1]}"
 
 
 def _chip(chip: _Chip, *, hidden: bool) -> str:
@@ -854,6 +872,128 @@ def _act() -> None:
         others = [each for each in state["lab_toggled"] if each != key]
         same = len(others) == len(state["lab_toggled"])
         state["lab_toggled"] = [*others, key][-MAX_TOGGLED:] if same else others
+
+
+# --------------------------------------------------------------- gradient flow
+
+
+def gradients(lesson: Lesson, view: View) -> None:
+    """One backward pass of both networks, when it is asked for."""
+    before, after = view.start, view.after()
+    if before == after or failure(evaluated(before)) or failure(evaluated(after)):
+        st.caption(_("Turn a decision first: then the gradients of both networks are compared."))
+        return
+    state = st.session_state
+    job: Job[tuple[Flow, ...]] | None = state.get(_JOB)
+    if job is not None and not job.running:
+        _collect(job)
+        job = None
+    asked, flows, sentence = state.get(_FLOWS, ((), (), ""))
+    if job is not None:
+        _watch(job)
+    elif asked != (before, after):
+        st.button(
+            _("Run both networks backward once"), key="lab_gradients", type="primary",
+            icon=":material/play_arrow:", on_click=_start_flow, args=(before, after),
+        )  # fmt: skip
+        st.caption(
+            _("Fresh weights (He initialization), {n} images of digits at {height} × {width}, one "
+              "real forward and backward pass of each network; it takes seconds.")
+            .format(n=cache.FLOW_BATCH, height=cache.flow_size(before, after)[0],
+                    width=cache.flow_size(before, after)[1])
+        )  # fmt: skip
+    elif sentence:
+        st.error(plain(sentence), icon=":material/error:")
+    else:
+        _flow(lesson, flows)
+
+
+def _start_flow(before: Choice, after: Choice) -> None:
+    address.touch()
+    size = cache.flow_size(before, after)
+
+    def work(job: Job[tuple[Flow, ...]]) -> tuple[Flow, ...]:
+        done: list[Flow] = []
+        for choice in (before, after):
+            if not job.cancelled.is_set():
+                job.report(len(done))
+                done.append(
+                    gradient_flow(
+                        choice.model, choice.build_options, batch=cache.FLOW_BATCH, size=size
+                    )
+                )
+        return tuple(done)
+
+    st.session_state[_ASKED] = (before, after)
+    st.session_state[_JOB] = Job(work, lane=_BACKWARD)
+
+
+def _collect(job: Job[tuple[Flow, ...]]) -> None:
+    """Keep what a job leaves, as plain numbers, and forget the job."""
+    state = st.session_state
+    if job.sentence or len(job.result or ()) == 2:
+        state[_FLOWS] = (state[_ASKED], job.result or (), job.sentence)
+    state[_JOB] = None
+
+
+@st.fragment(run_every=0.5)
+def _watch(job: Job[tuple[Flow, ...]]) -> None:
+    """Follow the passes; this part alone runs again until they are over."""
+    if not job.running:
+        st.rerun()
+    done = job.progress if isinstance(job.progress, int) else 0
+    told, bar = st.columns([1, 5], vertical_alignment="center", gap="small")
+    told.button(_("Stop"), key="lab_stop", icon=":material/stop:", on_click=job.cancel)
+    text = (
+        _("Another visitor's passes run on this server; yours are next.") if job.waiting
+        else _("The network after") if done else _("The network before")
+    )  # fmt: skip
+    bar.progress(done / 2, text)
+
+
+def _flow(lesson: Lesson, flows: Sequence[Flow]) -> None:
+    names = (_("before"), _("after"))
+    curves = [
+        Curve(
+            name,
+            # Both from the image to the classes, however many layers each has.
+            tuple(place / max(1, len(flow.layers) - 1) for place in range(len(flow.layers))),
+            tuple(layer.output_grad_rms for layer in flow.layers),
+            tuple(
+                f"<b>{name}</b><br>{layer.key}<br>{rounded(layer.output_grad_rms)}"
+                for layer in flow.layers
+            ),
+            look,
+        )
+        for look, (name, flow) in enumerate(zip(names, flows, strict=True))
+    ]
+    axes = Axes(
+        title=_("Gradient by the outputs of each layer, root mean square"),
+        x_title=_("from the image (0) to the classes (1)"),
+        y_title="",
+        log_y=True,
+        zero=_("exactly 0"),
+    )
+    drawn = str(lesson_curves(curves, axes, theme=theme()).to_json())
+    lesson.plot(drawn, "lab_flow", _("Gradient of each layer, before and after"))
+    lesson.numbers(
+        [
+            (
+                name,
+                _first_to_last(flow),
+                _("first layer's gradient over the last's; loss {loss}").format(
+                    loss=rounded(flow.loss)
+                ),
+            )
+            for name, flow in zip(names, flows, strict=True)
+        ],
+        key="lab_flow",
+    )
+
+
+def _first_to_last(flow: Flow) -> str:
+    first, last = flow.layers[0].output_grad_rms, flow.layers[-1].output_grad_rms
+    return f"× {rounded(first / last)}" if last and isfinite(first / last) else "–"
 
 
 # -------------------------------------------------------------------- take along
