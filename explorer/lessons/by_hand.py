@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from explorer.analysis import Layer, layers, receipt
 from explorer.analysis.layers import Window, main_op, window_of
 from explorer.errors import ExplorerError
+from explorer.text import ENGLISH, speaking
 from explorer.trace import trace_model
 from explorer.trace.records import OpRecord, Trace
 
@@ -123,8 +124,9 @@ def work(trace: Trace, layer: Layer) -> Work:
         layer: any of its rows, at any depth.
     """
     ops = trace.ops[layer.first_op : layer.last_op]
-    shown = receipt(trace, layer)
-    inside = _parts(trace, layer)
+    with speaking(ENGLISH):  # a receipt's labels say here what its lines are about
+        shown = receipt(trace, layer)
+        inside = _parts(trace, layer)
     main = main_op(ops)
     window = window_of(main) if main and not inside else Window()
     steps: list[Step] = []

@@ -10,8 +10,10 @@ from explorer import get_spec, list_models
 from explorer.lessons.by_hand import LayerError, Work, find, own_work, work, workable
 from explorer.lessons.quiz import Level, Question, question
 from explorer.trace.records import Trace
-from pages.shared.cache import _trace
+from pages.shared.cache.keep import keep
+from pages.shared.cache.traces import trace_of
 from pages.shared.choice import native_choice
+from pages.shared.text import N_
 
 
 class Refusal(NamedTuple):
@@ -55,10 +57,10 @@ def real(model: str, key: str) -> Work | None:
 
 def native(model: str) -> Trace:
     """A model's trace at its own input size."""
-    return _trace(native_choice(model))
+    return trace_of(native_choice(model))
 
 
-@st.cache_data(max_entries=1024, show_spinner="Choosing a question")
+@keep(1024, N_("Choosing a question"))
 def asked(seed: int, n: int, level: Level) -> Question:
     """The n-th question of a quiz."""
     return question(seed, n, level, native)

@@ -279,10 +279,10 @@ def _note_vgg(found: Work) -> str:
     whole = cache.native("vgg16").params
     return _(
         "A linear layer has a weight for every pair of input and output, and the {n} inputs are "
-        "the whole last map, {c} × {h} × {w}. This one layer holds {share} of the model's "
-        "parameters, and only {macs} of its MACs."
+        "every value of the last map. This one layer holds {share} of the model's parameters, and "
+        "only {macs} of its MACs."
     ).format(
-        n=count(found.input_shapes[0][-1]), c=512, h=7, w=7, share=percent(found.params / whole),
+        n=count(found.input_shapes[0][-1]), share=percent(found.params / whole),
         macs=percent(found.macs / cache.native("vgg16").macs),
     )  # fmt: skip
 
@@ -403,7 +403,7 @@ def _name(found: Work) -> str:
         "group_norm": _("Group normalization"),
         "attention": _("Attention"),
     }
-    return kinds.get(found.flavor) or kinds.get(found.kind) or plain(found.title)
+    return kinds.get(found.flavor) or kinds.get(found.kind) or _(found.kind).capitalize()
 
 
 def facts(found: Work) -> str:

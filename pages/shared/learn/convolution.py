@@ -476,8 +476,8 @@ def _padding_answer(v: Mapping[str, int]) -> str:
     k, s = v["vk"], v["vs"]
     lines = [
         _(
-            "**Valid** reads only what is there, and shrinks by k − 1. **Full** has every window "
-            "that touches a pixel, and grows by k − 1. **Same** keeps the size at s = 1: "
+            "At s = 1, **valid** reads only what is there and shrinks by k − 1; **full** has every "
+            "window that touches a pixel and grows by k − 1; **same** keeps the size: "
             "n + 2p − k + 1 = n gives p = (k − 1) / 2, which only an odd k makes whole."
         ),
         _(
@@ -487,7 +487,7 @@ def _padding_answer(v: Mapping[str, int]) -> str:
         ),
         _(
             "The rule p = (k − 1)s / 2 is right for s = 1 alone: with whole p it gives "
-            "⌊(n − k) / s⌋ + k, too large for every s > 1."
+            "⌊(n − k) / s⌋ + k, too large for every s > 1 and k > 2."
         ),
     ]  # fmt: skip
     if k % 2 == 0:
@@ -872,7 +872,8 @@ def _filter_sentence(used: Filter) -> str:
         "sobel_y": _("Below minus above: level edges show, upright ones do not. Gray is no "
                      "change."),
         "laplacian": _("The neighbors minus four times the center: edges of every direction."),
-        "emboss": _("One diagonal minus the other: light seems to fall from a corner."),
+        "emboss": _("Lower right minus upper left, plus the pixel itself: light seems to fall "
+                    "from a corner."),
     }.get(st.session_state[_key("f")], _("The first layers of trained networks hold many such "
                                          "filters, but their values are learned."))  # fmt: skip
     return f"{about} {flat}"
