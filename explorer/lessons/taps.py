@@ -72,7 +72,7 @@ def run_to(model: nn.Module, x: Tensor, tap: Tap) -> Tensor:
         nonlocal calls
         calls += 1
         if calls == tap.nth + 1:
-            tensors = tensors_in(given)
+            tensors = list(tensors_in(given))
             if tap.place < len(tensors) and tensors[tap.place].shape == tap.shape:
                 found.append(tensors[tap.place])
             raise _ReachedError
