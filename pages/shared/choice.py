@@ -34,6 +34,7 @@ RESERVED: Final = frozenset(
         *("show", "dtype", "tf32", "launch", "custom"),
         *("optimizer", "precision", "checkpoint", "budget"),
         *("lang", "present", "step"),
+        *("steps", "at", "side"),
     }
 )
 """Names in a link that are not options of a model."""
