@@ -2,7 +2,17 @@
 
 import streamlit as st
 
-from pages.shared import cache, inspector, measurements, panels, sidebar, tables, widgets
+from pages.shared import (
+    cache,
+    crosscheck,
+    inspector,
+    measuring,
+    panels,
+    runs,
+    sidebar,
+    tables,
+    widgets,
+)
 from pages.shared.view import open_view, tabs
 
 choice = sidebar.current()
@@ -35,10 +45,11 @@ with main:
             panels.charts(choice, view)
     if opened["latency"].open:
         with opened["latency"]:
-            measurements.latency(choice)
+            measuring.panel(choice)
+            runs.table()
     if opened["check"].open:
         with opened["check"]:
-            measurements.check(choice)
+            crosscheck.check(choice)
     if opened["source"].open:
         with opened["source"]:
             panels.source(choice)
