@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from explorer.analysis.roofline import Device, get_device
+from explorer.analysis.units import threads_text
 from explorer.errors import ExplorerError
 from explorer.latency.calibration import Calibration
 from explorer.latency.records import LatencyRecord
@@ -44,7 +45,7 @@ def calibrated_device(found: Calibration) -> Device:
     launch = found.launch_seconds
     if launch is None:
         launch = get_device(_ASSUMED_LIKE.get(kind, _LAUNCH_LIKE_ELSEWHERE)).launch_seconds
-    threads = f", {environment.threads} threads" if kind == "cpu" else ""
+    threads = f", {threads_text(environment.threads)}" if kind == "cpu" else ""
     return Device(
         name=f"{environment.device_name}{threads}, calibrated {environment.date[:10]}",
         kind="CPU" if kind == "cpu" else "GPU",
@@ -59,6 +60,7 @@ def calibrated_device(found: Calibration) -> Device:
         source=f"measured on {environment.date[:10]} with torch {environment.torch}",
         checked="A product in each number type and a copy; "
         + ("a call of a tiny layer." if found.launch_seconds else "the launch is assumed."),
+        launch_measured=found.launch_seconds is not None,
     )
 
 

@@ -24,6 +24,8 @@ _LOOKS: Final = {
     "others": ("elementwise", "x"),
 }
 """Group of families -> the kind whose colour it borrows, and its symbol."""
+_TRANSFORMERS: Final = ("beit", "cait", "deit", "eva", "swin", "vit", "xcit")
+"""How timm's files of transformers begin that do not say so."""
 _TICKS: Final = [m * 10.0**e for e in range(-3, 6) for m in (1, 2, 5)]
 
 
@@ -75,7 +77,7 @@ def predicted_against_taken(
     }
     figure.update_xaxes(**axis, title_text="Predicted, ms")
     figure.update_yaxes(**axis, title_text=f"{took.capitalize()}, ms")
-    return figure.update_layout(hovermode="closest", margin={"b": 64})
+    return figure.update_layout(hovermode="closest", margin={"b": 64}, legend_traceorder="normal")
 
 
 def _limits(compared: Sequence[Compared]) -> tuple[float, float]:
@@ -109,8 +111,25 @@ def _band(figure: go.Figure, low: float, high: float, theme: str) -> None:
 
 
 def _group(family: str) -> str:
+    """The group of a family; of a library's, which is a file's name, by how that begins."""
     found = (group for group, families in GROUPS.items() if family in families)
-    return next((group for group in found if group in _LOOKS), "others")
+    group = next(found, "") or _group_of_file(_letters(family))
+    return group if group in _LOOKS else "others"
+
+
+def _group_of_file(letters: str) -> str:
+    if "transformer" in letters or letters.startswith(_TRANSFORMERS):
+        return "transformers"
+    begins = (
+        group
+        for group, families in GROUPS.items()
+        if any(letters.startswith(_letters(family)) for family in families)
+    )
+    return next(begins, "others")
+
+
+def _letters(name: str) -> str:
+    return "".join(letter for letter in name.casefold() if letter.isalpha())
 
 
 def _card(each: Compared, took: str) -> str:

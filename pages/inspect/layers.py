@@ -11,12 +11,14 @@ from pages.shared import (
     runs,
     sidebar,
     tables,
+    ways,
     widgets,
 )
 from pages.shared.view import open_view, tabs
 
 choice = sidebar.current()
 view = open_view()
+ways.open_ways()
 failure = cache.failure(choice)
 
 main, side = st.columns([3, 1], gap="medium")

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared import cache, setup, sidebar, widgets
+from pages.shared import cache, setup, sidebar, ways, widgets
 from pages.shared.performance import (
     agreement,
     calibration,
@@ -18,14 +18,16 @@ from pages.shared.performance import (
 choice = sidebar.current()
 calibration.take()
 view = setup.open_view()
+ways.open_ways()
+agreement.open_choice()
 failure = cache.failure(choice)
 
 widgets.title(choice)
 if failure:
     widgets.failed(choice, failure)
     st.stop()
-setup.controls(view)
-calibration.offer(view)
+setup.controls(view, calibration.button)
+calibration.progress(view)
 head.metrics(choice, view)
 head.statement(choice, view)
 

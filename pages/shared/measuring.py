@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import streamlit as st
 
 from explorer import measure_latency
-from explorer.analysis.units import memory, rounded, shape_text
+from explorer.analysis.units import memory, rounded, shape_text, threads_text
 from explorer.errors import ExplorerError
 from explorer.latency import LatencyRecord, LayerLatencies, Progress, measure_layers
 from pages.shared import address, runs, ways
@@ -40,7 +40,7 @@ def panel(choice: Choice, *, layered: bool = False) -> None:
         choice: what is measured.
         layered: offer to take the pass apart, too.
     """
-    chosen = ways.open_ways()
+    chosen = ways.current()
     ways.controls(chosen)
     job: Job[Measured] | None = st.session_state.get(_JOB)
     running = job is not None and job.running
@@ -152,13 +152,17 @@ def _watch(job: Job[Measured]) -> None:
     if not job.running:
         st.rerun()
     progress = job.progress if isinstance(job.progress, Progress) else Progress("preparing")
-    st.progress(
-        progress.done / progress.total if progress.total else 0.0, _stage_text(job, progress)
-    )
     asked = job.cancelled.is_set()
-    st.button(
-        "Stopping" if asked else "Cancel", key="cancel_latency", on_click=job.cancel, disabled=asked
-    )
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        st.progress(
+            progress.done / progress.total if progress.total else 0.0, _stage_text(job, progress)
+        )
+        st.button(
+            "Stopping" if asked else "Cancel",
+            key="cancel_latency",
+            on_click=job.cancel,
+            disabled=asked,
+        )
 
 
 def _stage_text(job: Job[Measured], progress: Progress) -> str:
@@ -207,7 +211,7 @@ def _latest(record: LatencyRecord) -> None:
         f"**Measured here**: {plain(record.model)} at {shape_text(shape_of(record))}, "
         f"batch of {record.batch}, {'TF32' if record.tf32 else record.dtype}"
         f"{'' if manner == 'eager' else f', {manner}'}, on {plain(environment.device_name)} "
-        f"({environment.device}, {environment.threads} threads), torch {environment.torch}, "
+        f"({environment.device}, {threads_text(environment.threads)}), torch {environment.torch}, "
         f"{utc(environment.date)}."
     )
     if record.graph_note:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 import streamlit as st
@@ -218,7 +218,11 @@ def _own_device(numbers: Numbers) -> Device:
     if machine is None or numbers_of(machine) != numbers:
         return typed
     return typed._replace(
-        name=machine.name, kind=machine.kind, source=machine.source, checked=machine.checked
+        name=machine.name,
+        kind=machine.kind,
+        source=machine.source,
+        checked=machine.checked,
+        launch_measured=machine.launch_measured,
     )
 
 
@@ -294,8 +298,13 @@ def _change_tab() -> None:
     st.session_state["performance_tab"] = titles[st.session_state[_TAB_WIDGET]]
 
 
-def controls(view: View) -> None:
-    """Device, number type, TF32 and launches; the numbers of a device of one's own."""
+def controls(view: View, beside: Callable[[], None]) -> None:
+    """Device, number type, TF32 and launches; the numbers of a device of one's own.
+
+    Args:
+        view: what is chosen.
+        beside: draws what else stands in the first row.
+    """
     setup = view.setup
     known = dtypes_of(setup.device)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
@@ -325,6 +334,7 @@ def controls(view: View) -> None:
                 help="Add the time from one kernel to the next; without it, as if the whole pass "
                 "were one captured graph.",
             )
+        beside()
     missing = [dtype for dtype in DTYPES if dtype not in known]
     missing += [] if setup.device.tf32 else ["TF32"]
     text = f"The {setup.device.name} has no peak rate for {_listed(missing)}." if missing else ""

@@ -65,8 +65,11 @@ class Ways(NamedTuple):
 # ------------------------------------------------------------------- the link
 
 
-def open_ways() -> Ways:
-    """Read the ways from the session, or from the address where that speaks, and record them."""
+def open_ways() -> None:
+    """Read the ways from the session, or from the address where that speaks, and record them.
+
+    Once in a run, before the page's head says what could not be read.
+    """
     state = st.session_state
     text = address.query().get(_PARAMETER)
     if address.speaks():
@@ -75,7 +78,12 @@ def open_ways() -> Ways:
         state[_STATE] = found
     found = state.setdefault(_STATE, Ways(available_devices()[0]))
     address.record({_PARAMETER: spelled(found) or None})
-    return found  # type: ignore[no-any-return]
+
+
+def current() -> Ways:
+    """The ways of this run, which has opened them."""
+    found: Ways = st.session_state[_STATE]
+    return found
 
 
 def parsed(text: str) -> tuple[Ways, tuple[str, ...]]:
@@ -115,7 +123,7 @@ def _with_part(ways: Ways, part: str, present: tuple[str, ...]) -> Ways | str:
         return ways._replace(**{flag: True})  # type: ignore[arg-type]
     if name == "threads":
         return f"The link asks for {part!r}: this server takes threads:1 to :{most_threads()}."
-    if name in ("cuda", "mps", "xpu", "tpu"):
+    if name in ("cpu", "cuda", "mps", "xpu", "tpu"):
         return (
             f"The link asks for the device {part!r}, which this server does not have: it measures "
             f"on {' or '.join(present)}."

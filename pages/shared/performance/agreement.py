@@ -12,7 +12,7 @@ import streamlit as st
 
 from explorer.analysis.agreement import Agreement, Compared
 from explorer.analysis.roofline import Device
-from explorer.analysis.units import compact, count, rounded
+from explorer.analysis.units import compact, count, rounded, threads_text
 from explorer.latency import Calibration
 from pages.shared import address, runs
 from pages.shared.cache import performance as cache
@@ -23,6 +23,10 @@ from pages.shared.setup import CALIBRATION, View
 from pages.shared.widgets import plain, theme
 
 _OWN, _CHOSEN = "own", "chosen"
+_CLEAR: Final = 0.01
+"""Difference of two rank correlations below which neither order is called the better."""
+_FEW: Final = 10
+"""Runs below which a correlation says little."""
 _TOOK: Final = {"measured here": "measured", "recorded": "recorded"}
 
 
@@ -37,7 +41,7 @@ class Group(NamedTuple):
     @property
     def key(self) -> str:
         """As a link says it."""
-        threads = f" {self.threads} threads" if self.threads else ""
+        threads = f" {threads_text(self.threads)}" if self.threads else ""
         return f"{self.origin}: {self.device}{threads}, {self.dtype}"
 
     @property
@@ -81,14 +85,26 @@ def _groups() -> dict[Group, list[Run]]:
     return found
 
 
+def open_choice() -> None:
+    """Read which runs are shown and what they are predicted with, and record both.
+
+    Once in a run, before the page's head says what could not be read.
+    """
+    keys = {group.key: group for group in _groups()}
+    first = next(iter(keys.values()))
+    chosen = address.restore("runs", "performance_runs", keys.get, first)
+    if chosen.key not in keys:  # it went, with a file that was removed
+        chosen = st.session_state["performance_runs"] = first
+    fit = address.restore("fit", "performance_fit", {_OWN: _OWN, _CHOSEN: _CHOSEN}.get, _OWN)
+    address.record(
+        {
+            "runs": chosen.key if chosen != first else None,
+            "fit": fit if fit != _OWN else None,
+        }
+    )
+
+
 def _choose(groups: dict[Group, list[Run]]) -> Group:
-    keys = {group.key: group for group in groups}
-    first = next(iter(keys))
-    chosen = address.restore("runs", "performance_runs", keys.get, keys[first])
-    # A group can go, with a file that was removed.
-    if chosen not in groups:
-        chosen = st.session_state["performance_runs"] = keys[first]
-    address.record({"runs": chosen.key if chosen.key != first else None})
     st.selectbox(
         "Runs",
         list(groups),
@@ -98,12 +114,13 @@ def _choose(groups: dict[Group, list[Run]]) -> Group:
         help="Runs on one device in one number type: shipped with this version, measured in this "
         "session, or imported from a file.",
     )
+    chosen: Group = st.session_state["performance_runs"]
     return chosen
 
 
 def _title(group: Group, members: Sequence[Run]) -> str:
     what = group.origin[0].upper() + group.origin[1:]
-    threads = f", {group.threads} threads" if group.threads else ""
+    threads = f", {threads_text(group.threads)}" if group.threads else ""
     runs_text = "1 run" if len(members) == 1 else f"{len(members):,} runs"
     return f"{what}: {group.device}{threads}, {group.dtype} ({runs_text})"
 
@@ -114,21 +131,16 @@ def _title(group: Group, members: Sequence[Run]) -> str:
 def _device(members: Sequence[Run], group: Group, view: View) -> tuple[Device, str]:
     """The device to predict for, and what that is, in a sentence."""
     machine = _calibration(members)
-    options = ([_OWN] if machine else []) + [_CHOSEN]
     names = {
         _OWN: "the peaks measured on that machine",
         _CHOSEN: f"{view.setup.device.name}, chosen above",
     }
-    state = address.restore("fit", "performance_fit", {_OWN: _OWN, _CHOSEN: _CHOSEN}.get, _OWN)
-    used = state if state in options else _CHOSEN
-    address.record({"fit": used if machine and used != _OWN else None})
     if machine:
-        st.session_state["performance_fit"] = used
         st.segmented_control(
-            "Predicted with", options, key="performance_fit", required=True,
+            "Predicted with", list(names), key="performance_fit", required=True,
             format_func=names.__getitem__, on_change=address.touch,
         )  # fmt: skip
-    if used == _OWN and machine:
+    if machine and st.session_state["performance_fit"] == _OWN:
         device = cache.device_of(machine)
         peak = machine.peak("float32", tf32=False) or 0.0
         launch = f"{rounded(1e6 * device.launch_seconds)} µs a launch"
@@ -199,7 +211,7 @@ def _scatter(found: Found, group: Group, choice: Choice) -> None:
         return
     told = cache.agreement_of(found.compared)
     if told:
-        _numbers(told)
+        _numbers(told, group)
         st.markdown(_sentence(told))
     else:
         st.caption("From three runs on, this also says how well they agree.")
@@ -214,18 +226,20 @@ def _scatter(found: Found, group: Group, choice: Choice) -> None:
         st.caption(f"Left out: {_reasons(found.left_out)}")
 
 
-def _numbers(told: Agreement) -> None:
+def _numbers(told: Agreement, group: Group) -> None:
     with st.grid(5, min_column_width=125, gap="small", key="agreement_metrics"):
         metric("Runs", count(told.runs), "compared")
-        metric("Median ratio", rounded(told.median_ratio), "taken / predicted")
+        metric("Median ratio", rounded(told.median_ratio), f"{group.took} / predicted")
         metric(
-            "Middle half", f"{rounded(told.low_ratio)} to {rounded(told.high_ratio)}", "of ratios"
+            "Middle half",
+            f"{rounded(told.low_ratio, 2)}–{rounded(told.high_ratio, 2)}",
+            "of the ratios",
         )
-        metric("Median error", f"{100 * told.median_error:.0f}%", "of the taken time")
+        metric("Median error", f"{100 * told.median_error:,.0f}%", f"of the {group.took} time")
         metric(
             "Rank correlation",
             _correlation(told.rank),
-            f"{_correlation(told.macs_rank)} of MACs alone",
+            f"MACs: {_correlation(told.macs_rank)}",
         )
 
 
@@ -235,27 +249,20 @@ def _correlation(rank: float | None) -> str:
 
 def _sentence(told: Agreement) -> str:
     """What the numbers mean, without praise."""
-    ratio = told.median_ratio
-    slower = (
-        f"{rounded(ratio)} times as long as predicted"
-        if ratio >= 1
-        else f"{rounded(1 / ratio)} times less than predicted"
-    )
     text = (
-        f"Half of these models take {slower} or more, and for "
-        f"{100 * told.within_two:.0f}% the prediction is right within a factor of 2. "
+        f"The median run takes {rounded(told.median_ratio)} times the predicted time; for "
+        f"{100 * told.within_two:.0f}% of the runs the prediction is right within a factor of 2. "
     )
     if told.rank is None or told.macs_rank is None:
         return text
     gain = told.rank - told.macs_rank
-    if gain > 0.005:
+    if gain > _CLEAR:
         text += "The prediction orders the models better than their MACs alone do"
-    elif gain < -0.005:
+    elif gain < -_CLEAR:
         text += "Their MACs alone order the models better than the prediction does"
     else:
         text += "MACs alone order these models about as well as the prediction does"
-    far = 3
-    if told.runs <= far * far:
+    if told.runs < _FEW:
         text += "; on so few runs that says little"
     return f"{text}."
 
@@ -265,7 +272,7 @@ def _labels(members: Sequence[Run], group: Group, origin: str) -> str:
     when = "on a date that the file does not tell"
     if dates:
         when = f"on {dates[0]}" if len(dates) == 1 else f"from {dates[0]} to {dates[-1]}"
-    threads = f" ({group.threads} threads)" if group.threads else ""
+    threads = f" ({threads_text(group.threads)})" if group.threads else ""
     text = f"{group.origin.capitalize() if group.took != 'imported' else plain(group.origin)}"
     text = f"{text[0].upper()}{text[1:]}, run on {plain(group.device)}{threads} {when}. {origin}"
     if not any(run.record.environment.device.startswith("cuda") for run in runs.all_runs()):

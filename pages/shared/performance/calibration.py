@@ -6,12 +6,13 @@ from typing import Final
 
 import streamlit as st
 
+from explorer.analysis.units import threads_text
 from explorer.latency import Calibration, Progress, calibrate
 from pages.shared import address, runs
 from pages.shared.cache import performance as cache
 from pages.shared.jobs import Job, queue_text
 from pages.shared.setup import CALIBRATION, OWN, View, numbers_of
-from pages.shared.ways import Ways, open_ways
+from pages.shared.ways import Ways, current
 from pages.shared.widgets import plain
 
 _JOB: Final = "calibration_job"
@@ -31,26 +32,28 @@ def take() -> None:
     state["performance_own"] = numbers_of(cache.device_of(found))
 
 
-def offer(view: View) -> None:
-    """Offer to measure this machine; while it is measured show how far, and a way out."""
+def button() -> None:
+    """Offer to measure this machine."""
     job: Job[Calibration] | None = st.session_state.get(_JOB)
-    running = job is not None and job.running
-    ways = open_ways()
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.button(
-            "Measure this machine",
-            key="calibrate",
-            icon=":material/speed:",
-            disabled=running,
-            on_click=_start,
-            args=(ways,),
-            help="Times matrix products in every number type, a copy in memory and calls of a "
-            "tiny layer, some seconds in all, and predicts for what they reach.",
-        )
-        _told(view)
+    st.button(
+        "Measure this machine",
+        key="calibrate",
+        icon=":material/speed:",
+        disabled=job is not None and job.running,
+        on_click=_start,
+        args=(current(),),
+        help="Predict for the machine that this server runs on: times matrix products in every "
+        "number type, a copy in memory and calls of a tiny layer, some seconds in all.",
+    )
+
+
+def progress(view: View) -> None:
+    """While the machine is measured show how far, and a way out; afterwards what it is."""
+    _told(view)
+    job: Job[Calibration] | None = st.session_state.get(_JOB)
     if job is None:
         return
-    if running:
+    if job.running:
         _watch(job)
     elif job.sentence and job.cancelled.is_set():
         st.info(plain(job.sentence), icon=":material/cancel:")
@@ -61,10 +64,9 @@ def offer(view: View) -> None:
 def _told(view: View) -> None:
     found: Calibration | None = st.session_state.get(CALIBRATION)
     if found is None or view.setup.device.name != cache.device_of(found).name:
-        st.caption("Predicts for the machine that this server runs on.")
         return
     environment = found.environment
-    threads = f", {environment.threads} threads" if environment.device == "cpu" else ""
+    threads = f", {threads_text(environment.threads)}" if environment.device == "cpu" else ""
     load = "" if environment.load is None else f", beside a load of {environment.load:g}"
     st.caption(
         f"Calibrated {runs.utc(environment.date)} on {plain(environment.device_name)} "
@@ -89,15 +91,16 @@ def _start(ways: Ways) -> None:
 def _watch(job: Job[Calibration]) -> None:
     if not job.running:
         st.rerun()
-    progress = job.progress if isinstance(job.progress, Progress) else Progress("preparing")
+    at = job.progress if isinstance(job.progress, Progress) else Progress("preparing")
     text = f"Measuring this machine ({job.seconds:.0f} s)"
-    if progress.stage == "queued":
-        text = f"In the queue for this device: {queue_text(progress.ahead)}"
+    if at.stage == "queued":
+        text = f"In the queue for this device: {queue_text(at.ahead)}"
     asked = job.cancelled.is_set()
-    st.progress(progress.done / progress.total if progress.total else 0.0, text)
-    st.button(
-        "Stopping" if asked else "Cancel",
-        key="cancel_calibration",
-        on_click=job.cancel,
-        disabled=asked,
-    )
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        st.progress(at.done / at.total if at.total else 0.0, text)
+        st.button(
+            "Stopping" if asked else "Cancel",
+            key="cancel_calibration",
+            on_click=job.cancel,
+            disabled=asked,
+        )

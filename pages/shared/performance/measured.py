@@ -37,7 +37,7 @@ def measured_tab(choice: Choice, view: View) -> None:
         row_height=ROW,
         column_config={
             "Origin": column.TextColumn(width=text_width((r["Origin"] for r in rows), 96, 190)),
-            "Device": column.TextColumn(width=210),
+            "Device": column.TextColumn(width=text_width((r["Device"] for r in rows), 120, 250)),
             "Type": column.TextColumn(width=72),
             "Batch": column.NumberColumn(width=54),
             "ms": column.NumberColumn(format="localized", width=72),

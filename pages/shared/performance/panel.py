@@ -104,7 +104,7 @@ def _memory(choice: Choice, view: View) -> None:
             "Kind": _chip(found.kinds),
             "Parameters": memory(found.parameter_bytes) if found.parameter_bytes else "",
             "Buffers": memory(found.buffer_bytes) if found.buffer_bytes else "",
-            "Of the peak": f"{memory(found.peak_bytes)}, {percent(part)}",
+            "Of the peak": f"{memory(found.peak_bytes)}, {percent(part)}" if part else "nothing",
             "While it runs": f"{memory(found.alive_bytes)} alive in all",
             "Number type": whole.dtype,
         },
@@ -164,7 +164,7 @@ def _training(choice: Choice, view: View) -> None:
 
 def _kept_lines(found: LayerTraining) -> list[Line]:
     lines = [
-        (f"{block.name} keeps its {block.what}", f"op {block.op}", memory(block.nbytes))
+        (f"{block.name}, op {block.op}, keeps its {block.what}", "", memory(block.nbytes))
         for block in found.kept[:_MOST_BLOCKS]
     ]
     if len(found.kept) > _MOST_BLOCKS:
