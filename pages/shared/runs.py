@@ -92,7 +92,7 @@ def results(choice: Choice) -> list[dict[str, Any]]:
             "ms": number(run.record.median_ms),
             "Images/s": number(run.record.images_per_second),
             "As": how(run.record),
-            "Date": utc(run.record.environment.date),
+            "Date": run.record.environment.date[:10],
         }
         for run in all_runs()
         if is_of(run.record, choice)

@@ -242,7 +242,7 @@ def _typed_device(numbers: Numbers) -> Device:
         bandwidth=values["bandwidth"],
         memory=values["memory"],
         launch_seconds=values["launch"],
-        source="typed in",
+        source="Typed in",
         checked="",
     )
 

@@ -12,7 +12,7 @@ import streamlit as st
 
 from explorer.analysis.agreement import Agreement, Compared
 from explorer.analysis.roofline import Device
-from explorer.analysis.units import compact, count, rounded, threads_text
+from explorer.analysis.units import compact, rounded, threads_text
 from explorer.latency import Calibration
 from pages.shared import address, runs
 from pages.shared.cache import performance as cache
@@ -227,15 +227,14 @@ def _scatter(found: Found, group: Group, choice: Choice) -> None:
 
 
 def _numbers(told: Agreement, group: Group) -> None:
-    with st.grid(5, min_column_width=125, gap="small", key="agreement_metrics"):
-        metric("Runs", count(told.runs), "compared")
+    with st.grid(4, min_column_width=140, gap="small", key="agreement_metrics"):
         metric("Median ratio", rounded(told.median_ratio), f"{group.took} / predicted")
         metric(
             "Middle half",
             f"{rounded(told.low_ratio, 2)}–{rounded(told.high_ratio, 2)}",
             "of the ratios",
         )
-        metric("Median error", f"{100 * told.median_error:,.0f}%", f"of the {group.took} time")
+        metric("Median error", f"{100 * told.median_error:,.0f}%", f"of {group.took} time")
         metric(
             "Rank correlation",
             _correlation(told.rank),
@@ -250,8 +249,9 @@ def _correlation(rank: float | None) -> str:
 def _sentence(told: Agreement) -> str:
     """What the numbers mean, without praise."""
     text = (
-        f"The median run takes {rounded(told.median_ratio)} times the predicted time; for "
-        f"{100 * told.within_two:.0f}% of the runs the prediction is right within a factor of 2. "
+        f"The median of {told.runs:,} runs takes {rounded(told.median_ratio)} times the predicted "
+        f"time; for {100 * told.within_two:.0f}% of them the prediction is right within a factor "
+        "of 2. "
     )
     if told.rank is None or told.macs_rank is None:
         return text

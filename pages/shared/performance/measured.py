@@ -43,7 +43,7 @@ def measured_tab(choice: Choice, view: View) -> None:
             "ms": column.NumberColumn(format="localized", width=72),
             "Images/s": column.NumberColumn(format="localized", width=76),
             "As": column.TextColumn(width=84),
-            "Date": column.TextColumn(width=160),
+            "Date": column.TextColumn(width=90),
         },
     )
     text = (

@@ -140,7 +140,7 @@ def _training(choice: Choice, view: View) -> None:
     most = step.kept[0].key if step.kept else ""
     found = _selected(
         view, most, lambda key: more.training_of(choice, how, key),
-        "holds memory", "The layer with the largest saved block. Select another on another tab.",
+        "holds memory", "The layer with the largest saved block. Select another in a table.",
     )  # fmt: skip
     if found is None:
         return

@@ -28,8 +28,8 @@ BOUNDS: Final = {
     "launch": ("waits for launches", "reduction"),
 }
 """What time is spent on -> in words, and the kind of layer whose colour it borrows."""
-ROW, HEADER = 30, 38
-"""Heights in a table, in pixels."""
+ROW: Final = 30
+"""Height of a row of a table, in pixels."""
 
 
 def badge(origin: Origin) -> None:

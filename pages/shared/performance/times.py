@@ -13,7 +13,7 @@ from pages.shared.performance.parts import badge, chart, rounded_number, short
 from pages.shared.setup import View
 from pages.shared.tables import select_table, text_width
 from pages.shared.view import select_point
-from pages.shared.widgets import theme
+from pages.shared.widgets import plain, theme
 
 
 def roofline_tab(choice: Choice, view: View) -> None:
@@ -38,6 +38,11 @@ def roofline_tab(choice: Choice, view: View) -> None:
             "time, have no place here."
         )
     st.caption(text)
+    device = view.setup.device
+    with st.expander(f"Where the numbers of {device.name} come from"):
+        st.markdown(f"{plain(device.source)}. {plain(device.checked)}".strip())
+        if not device.launch_measured:
+            st.caption("The time of a launch is an assumption, never a vendor's number.")
 
 
 def layers_tab(choice: Choice, view: View) -> None:

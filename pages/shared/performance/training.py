@@ -9,8 +9,9 @@ from explorer.analysis.memory import TrainingMemory
 from explorer.analysis.units import memory
 from pages.shared import cache
 from pages.shared.choice import Choice
-from pages.shared.performance.parts import HEADER, ROW, badge, chart, fits, short
+from pages.shared.performance.parts import ROW, badge, chart, fits, short
 from pages.shared.setup import PRECISIONS, TRAINERS, Training, View, training_controls
+from pages.shared.tables import select_table
 from pages.shared.widgets import failed, plain, theme
 
 
@@ -30,7 +31,7 @@ def training_tab(choice: Choice, view: View) -> None:
         cache.training_figure_json(choice, _ways(how), theme()),
         "Parts of the memory of a training step",
     )
-    _parts(step)
+    _parts(step, view)
     text = (
         f"One step of forward, backward and update, {how.name}, batch of {step.batch}. Working "
         "memory is an estimate: what the worst moment takes beyond what is saved. The loss, the "
@@ -66,7 +67,7 @@ def _ways(how: Training) -> tuple[tuple[str, Training], ...]:
     return (*found, (f"with {TRAINERS[other]}", how._replace(optimizer=other)))
 
 
-def _parts(step: TrainingMemory) -> None:
+def _parts(step: TrainingMemory, view: View) -> None:
     parts = {
         "Parameters": step.parameter_bytes,
         "Buffers": step.buffer_bytes,
@@ -87,16 +88,18 @@ def _parts(step: TrainingMemory) -> None:
             row_height=ROW,
             column_config={"Bytes": column.NumberColumn(format="localized")},
         )
-        kept.dataframe(
-            pd.DataFrame(
-                {
-                    "Layer": [short(block.key) for block in step.kept],
-                    "What": [f"{block.name}: {block.what}" for block in step.kept],
-                    "MiB": [block.nbytes / 2**20 for block in step.kept],
-                }
-            ),
-            hide_index=True,
-            row_height=ROW,
-            height=8 * ROW + HEADER,
-            column_config={"MiB": column.NumberColumn(format="%.3f", width=70)},
-        )
+        keys = [block.key for block in step.kept]
+        with kept:
+            select_table(
+                "kept_table",
+                pd.DataFrame(
+                    {
+                        "Layer": [short(block.key) for block in step.kept],
+                        "What": [f"{block.name}: {block.what}" for block in step.kept],
+                        "MiB": [block.nbytes / 2**20 for block in step.kept],
+                    }
+                ),
+                keys=keys,
+                selected=keys.index(view.layer) if view.layer in keys else None,
+                columns={"MiB": column.NumberColumn(format="%.3f", width=70)},
+            )
