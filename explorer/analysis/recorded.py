@@ -57,7 +57,7 @@ def calibrated_device(found: Calibration) -> Device:
         bandwidth=found.bytes_per_second,
         memory=float(found.memory_bytes or 0),
         launch_seconds=launch,
-        source=f"measured on {environment.date[:10]} with torch {environment.torch}",
+        source=f"Measured on {environment.date[:10]} with torch {environment.torch}",
         checked="A product in each number type and a copy; "
         + ("a call of a tiny layer." if found.launch_seconds else "the launch is assumed."),
         launch_measured=found.launch_seconds is not None,

@@ -17,6 +17,7 @@ from pages.shared import (
 from pages.shared.view import open_view, tabs
 
 choice = sidebar.current()
+measuring.take()
 view = open_view()
 ways.open_ways()
 failure = cache.failure(choice)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared import cache, setup, sidebar, ways, widgets
+from pages.shared import cache, measuring, setup, sidebar, ways, widgets
 from pages.shared.performance import (
     agreement,
     calibration,
@@ -17,6 +17,7 @@ from pages.shared.performance import (
 
 choice = sidebar.current()
 calibration.take()
+measuring.take()
 view = setup.open_view()
 ways.open_ways()
 agreement.open_choice()

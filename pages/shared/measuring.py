@@ -73,7 +73,7 @@ def panel(choice: Choice, *, layered: bool = False) -> None:
     if job is not None and running:
         _watch(job)
         return
-    _take(job)
+    _say(job)
     if runs.measured():
         _latest(runs.measured()[0])
 
@@ -173,15 +173,21 @@ def _stage_text(job: Job[Measured], progress: Progress) -> str:
     return f"{progress.stage.capitalize()} ({job.seconds:.0f} s)"
 
 
-def _take(job: Job[Measured] | None) -> None:
-    """Take over what a job has left."""
-    if job is None:
+def _say(job: Job[Measured] | None) -> None:
+    """Say why a job has left nothing."""
+    if job is None or not job.sentence:
         return
-    if job.sentence:
-        if job.cancelled.is_set():
-            st.info(plain(job.sentence), icon=":material/cancel:")
-        else:
-            st.error(plain(job.sentence), icon=":material/error:")
+    if job.cancelled.is_set():
+        st.info(plain(job.sentence), icon=":material/cancel:")
+    else:
+        st.error(plain(job.sentence), icon=":material/error:")
+
+
+def take() -> None:
+    """Take over what a finished job has left; in a run before anything that shows runs."""
+    job: Job[Measured] | None = st.session_state.get(_JOB)
+    if job is None or job.running:
+        return
     if isinstance(job.result, LayerLatencies):
         st.session_state[_LAYERS] = Apart(st.session_state["latency_of"], job.result)
         runs.keep(job.result.record)
@@ -217,7 +223,7 @@ def _latest(record: LatencyRecord) -> None:
     if record.graph_note:
         st.caption(plain(record.graph_note))
     if not record.stable or (record.spread or 0) > 0.15:
-        st.caption(
-            ":orange[The times had not settled: other work ran on this machine, or it changed its "
-            "clock. Measure again before you trust this number.]"
+        st.markdown(
+            ":small[:orange[The times had not settled: other work ran on this machine, or it "
+            "changed its clock. Measure again before you trust this number.]]"
         )
