@@ -10,6 +10,7 @@ from typing import Final, Generic, TypeVar
 
 from explorer.errors import ExplorerError
 from explorer.latency import DeviceQueue, Progress
+from explorer.text import _, language, speaking
 
 T = TypeVar("T")
 
@@ -46,6 +47,7 @@ class Job(Generic[T]):
         self._started = time.monotonic()
         self._ended: float | None = None
         self._work = work
+        self._language = language()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -73,6 +75,11 @@ class Job(Generic[T]):
         self.cancelled.set()
 
     def _run(self) -> None:
+        # A thread has no visitor of its own to ask.
+        with speaking(self._language):
+            self._do()
+
+    def _do(self) -> None:
         try:
             turn = self._lane.turn(self.report, self._check) if self._lane else nullcontext()
             with turn:
@@ -83,7 +90,9 @@ class Job(Generic[T]):
             self.sentence = str(error)
         except Exception as error:
             # Nobody waits for this thread: what is not said here is never said.
-            self.sentence = f"This failed unexpectedly ({type(error).__name__})."
+            self.sentence = _("This failed unexpectedly ({error}).").format(
+                error=type(error).__name__
+            )
             raise
         finally:
             self._ended = time.monotonic()

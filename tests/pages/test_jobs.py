@@ -152,3 +152,12 @@ def wait_until(true: Callable[[], bool]) -> None:
             return
         threading.Event().wait(0.01)
     raise AssertionError("it never came true")
+
+
+def test_a_job_speaks_the_language_of_whoever_started_it() -> None:
+    from explorer.text import language, speaking
+
+    with speaking("zh"):
+        job = Job(lambda _: language())
+    job._thread.join()
+    assert job.result == "zh"

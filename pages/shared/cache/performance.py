@@ -32,7 +32,11 @@ from explorer.latency import (
 from explorer.latency import room as room_of
 from explorer.zoo import get_spec
 from pages.shared import cache
+from pages.shared.cache.keep import keep
+from pages.shared.cache.predicted import prediction
+from pages.shared.cache.traces import Theme, evaluated, trace_of, trained
 from pages.shared.choice import MAX_BATCH, MAX_CHANNELS, MAX_SIZE, Choice
+from pages.shared.text import N_
 
 if TYPE_CHECKING:
     from pages.shared.setup import Setup, Training
@@ -44,18 +48,17 @@ PREDICTED: Final = ("float32", "float16", "bfloat16")
 # ------------------------------------------------------------- one layer's memory
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
+@keep(256)
 def memory_of(choice: Choice, dtype: str, key: str) -> LayerMemory | None:
     """What a layer or module holds in a forward pass; None if there is no such."""
-    evaluated = cache.evaluated(choice)
-    return layer_memory(cache._trace(evaluated), cache.inference(choice, dtype), key)
+    return layer_memory(trace_of(evaluated(choice)), cache.inference(choice, dtype), key)
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
+@keep(256)
 def training_of(choice: Choice, how: Training, key: str) -> LayerTraining | None:
     """What a layer or module holds in a training step; None if there is no such."""
     mixed = bool(how.arguments["mixed_precision"])
-    trace = cache._trace(cache.trained(choice))
+    trace = trace_of(trained(choice))
     return layer_training(trace, cache.training(choice, how), key, mixed_precision=mixed)
 
 
@@ -71,10 +74,10 @@ def room(choice: Choice, device: str, dtype: str) -> Room | None:
     Raises:
         MeasurementError: no such device.
     """
-    evaluated = cache.evaluated(choice)
-    if cache.failure(evaluated):
+    passed = evaluated(choice)
+    if cache.failure(passed):
         return None
-    return room_of(cache._trace(evaluated), device, dtype)
+    return room_of(trace_of(passed), device, dtype)
 
 
 # ------------------------------------------------------------ a pass taken apart
@@ -83,11 +86,11 @@ def room(choice: Choice, device: str, dtype: str) -> Room | None:
 @st.cache_data(max_entries=64, show_spinner=False)
 def parts(choice: Choice, setup: Setup, measured: LayerLatencies) -> Parts:
     """Each measured layer beside its prediction."""
-    return parts_of(cache._prediction(cache.evaluated(choice), setup), measured)
+    return parts_of(prediction(evaluated(choice), setup), measured)
 
 
-@st.cache_data(max_entries=64, show_spinner="Drawing")
-def parts_json(found: Parts, theme: cache.Theme, selected: str) -> str:
+@keep(64, N_("Drawing"))
+def parts_json(found: Parts, theme: Theme, selected: str) -> str:
     """The measured layers as bars, as Plotly's JSON."""
     return str(part_bars(found, theme=theme, selected=selected).to_json())
 
@@ -155,7 +158,7 @@ def surveyed(needs: Iterable[Wanted]) -> Iterator[tuple[Wanted, Profile]]:
                 yield need, profile
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
+@keep(256)
 def _profile(need: Wanted) -> Profile:
     """The profile of a model with options of its own."""
     _, _, height, width = need.input_shape
@@ -197,8 +200,8 @@ def agreement_of(found: tuple[Compared, ...]) -> Agreement | None:
     return agreement(found)
 
 
-@st.cache_data(max_entries=32, show_spinner="Drawing")
-def agreement_json(found: tuple[Compared, ...], took: str, theme: cache.Theme, marked: str) -> str:
+@keep(32, N_("Drawing"))
+def agreement_json(found: tuple[Compared, ...], took: str, theme: Theme, marked: str) -> str:
     """The scatter of predicted and taken times, as Plotly's JSON."""
     drawn = predicted_against_taken(found, took=took, theme=theme, marked=marked)
     return str(drawn.to_json())
