@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -243,22 +244,33 @@ class PeakLine(NamedTuple):
     per_image: int
 
 
-def inference_peaks(trace: Trace, dtype: str) -> tuple[PeakLine, ...]:
+def inference_peaks(trace: Trace, dtypes: Sequence[str]) -> list[tuple[PeakLine, ...]]:
     """Return lines whose maximum at a batch is `inference_memory(trace, ...).total` at it.
 
     Args:
         trace: a traced forward of eval mode, at a batch of one.
-        dtype: one of `DTYPES`, of weights and activations.
+        dtypes: some of `DTYPES`, of weights and activations.
+
+    Returns:
+        The lines of each type.
 
     Raises:
         OptionError: an unknown type, or a trace of more than one image.
     """
-    _check_dtype(dtype, DTYPES)
-    plan = _Plan(trace, dtype)
+    for dtype in dtypes:
+        _check_dtype(dtype, DTYPES)
+    plan = _Plan(trace, None)
     if plan.batch != 1:
         raise OptionError(f"Peaks are taken from one image, not from {plan.batch}.", "batch")
+    return [_peak_lines(plan, dtype) for dtype in dtypes]
+
+
+def _peak_lines(plan: _Plan, dtype: str) -> tuple[PeakLine, ...]:
+    """The lines of one type; the blocks of the plan are as traced."""
+    trace = plan.trace
     weights = _weights((*trace.parameters, *trace.buffer_records), dtype)
-    moments = sorted(set(plan.loads(lambda block: block.eager_end)), key=lambda m: m[::-1])
+    lives = ((block, block.op, block.eager_end) for block in plan.distinct)
+    moments = sorted(set(_sums(len(trace.ops), lives, dtype)), key=lambda m: m[::-1])
     highest: list[PeakLine] = []
     for fixed, per_image in moments:  # the steeper one wins for good from some batch on
         line = PeakLine(weights + fixed, per_image)
@@ -452,10 +464,14 @@ class _Plan:
         self.trace = trace
         self.dtype = dtype
         self.batch = _batch(trace)
-        self.keys = _keys(trace)
         self.blocks = self._blocks()
         """For each of `Trace.storages`; a copy that no kernel makes is its original's block."""
         self.distinct = list({id(block): block for block in self.blocks}.values())
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """For each op, the key of its layer; most of the time of a plan that needs them."""
+        return _keys(self.trace)
 
     def images(self, batch: int | None) -> int:
         """The batch asked for, or the trace's.
@@ -556,13 +572,16 @@ def _load(blocks: Iterable[_Block]) -> _Load:
     return _Load(fixed, scaled)
 
 
-def _sums(length: int, lives: Iterable[tuple[_Block, int, int]]) -> list[_Load]:
+def _sums(
+    length: int, lives: Iterable[tuple[_Block, int, int]], dtype: str | None = None
+) -> list[_Load]:
     """What is alive at each of `length` moments, given (block, first moment, last moment)."""
     fixed, scaled = [0] * (length + 1), [0] * (length + 1)
     for block, first, last in lives:
         changes = scaled if block.per_image else fixed
-        changes[first] += block.nbytes
-        changes[last + 1] -= block.nbytes
+        nbytes = _resized(block.nbytes, block.dtype, dtype)
+        changes[first] += nbytes
+        changes[last + 1] -= nbytes
     pairs = zip(accumulate(fixed), accumulate(scaled), strict=True)
     return [_Load(*pair) for pair in pairs][:length]
 

@@ -75,7 +75,8 @@ def profile(name: str, size: tuple[int, int] | None = None) -> Profile:
         if height < spec.min_size[0] or width < spec.min_size[1]:
             least = " × ".join(map(str, spec.min_size))
             raise OptionError(f"{spec.title} takes images of at least {least} pixels.")
-        trace = trace_model(name, (1, channels, height, width))
+        # Nobody may ever read what another size would have done, and looking for it takes long.
+        trace = trace_model(name, (1, channels, height, width), nearest=False)
     except ExplorerError as error:
         return _without_counts(name, height, width, str(error))
     except Exception as error:
@@ -98,6 +99,7 @@ def profile_trace(trace: Trace, name: str, size: tuple[int, int]) -> Profile:
     grows = grows_with_batch(trace)
     records = (*trace.parameters, *trace.buffer_records)
     weights = {record.name: (record.nbytes, record.dtype) for record in records}
+    peaks = inference_peaks(trace, tuple(_MEMORY_DTYPES.values()))
     works = Counter(_work(op, trace, grows, weights) for op in trace.ops)
     return Profile(
         name=name,
@@ -107,8 +109,8 @@ def profile_trace(trace: Trace, name: str, size: tuple[int, int]) -> Profile:
         macs=trace.macs,
         work=tuple((times, *work[1:]) for work, times in works.items() if any(work[1:])),
         peaks=tuple(
-            (width, tuple((line.fixed, line.per_image) for line in inference_peaks(trace, dtype)))
-            for width, dtype in _MEMORY_DTYPES.items()
+            (width, tuple((line.fixed, line.per_image) for line in lines))
+            for width, lines in zip(_MEMORY_DTYPES, peaks, strict=True)
         ),
         lower_bound=trace.is_lower_bound,
         problem="",

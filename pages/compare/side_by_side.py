@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared import comparing, comparison, widgets
+from pages.shared import beside, comparing, comparison, widgets
 
 view = comparing.open_view()
 widgets.page_title(
@@ -16,7 +16,7 @@ if len(shown) < 2:
     st.stop()
 comparison.summaries(view, shown)
 widgets.counting(0)
-comparison.totals(view, shown)
+beside.totals(view, shown, lambda: comparison.export(view, shown))
 opened = comparing.tabs()
 if opened["layers"].open:
     with opened["layers"]:

@@ -12,7 +12,7 @@ from explorer.analysis.recorded import calibrated_device
 from explorer.analysis.roofline import DTYPES, Device, devices, get_device
 from explorer.diagram.heat import DEFAULT_DEVICE
 from explorer.latency import Calibration
-from pages.shared import address
+from pages.shared import address, reading
 
 OWN: Final = "custom"
 """Name in the link of the device whose numbers are typed in."""
@@ -130,7 +130,7 @@ def open_view() -> View:
     setup, numbers = _open_setup()
     training = _open_training()
     layer = address.restore("layer", "layer", str, "")
-    tab = address.restore("show", "performance_tab", _one_of(tuple(TABS)), "why")
+    tab = address.restore("show", "performance_tab", reading.one_of(tuple(TABS)), "why")
     budget = address.restore("budget", "performance_budget", _budget, 0.0)
     st.session_state[_TAB_WIDGET] = TABS[tab]
     own = numbers is not None
@@ -156,7 +156,9 @@ def open_view() -> View:
 def _open_setup() -> tuple[Setup, Numbers | None]:
     """The setup, and the numbers of the visitor's own device if that is chosen."""
     state = st.session_state
-    name = address.restore("device", "performance_device", _one_of(device_names()), DEFAULT_DEVICE)
+    name = address.restore(
+        "device", "performance_device", reading.one_of(device_names()), DEFAULT_DEVICE
+    )
     numbers = address.restore("custom", "performance_own", _numbers, _NOTHING)
     own = name == OWN
     if own and not numbers:
@@ -165,7 +167,9 @@ def _open_setup() -> tuple[Setup, Numbers | None]:
     device = _own_device(numbers) if own else get_device(name)
     if not own:
         state[_LAST] = name
-    dtype = address.restore("dtype", "performance_dtype", _one_of(dtypes_of(device)), "float32")
+    dtype = address.restore(
+        "dtype", "performance_dtype", reading.one_of(dtypes_of(device)), "float32"
+    )
     if dtype not in dtypes_of(device):
         dtype = state["performance_dtype"] = "float32"
     tf32 = address.restore("tf32", "performance_tf32", {"no": False, "yes": True}.get, False)
@@ -176,9 +180,9 @@ def _open_setup() -> tuple[Setup, Numbers | None]:
 
 def _open_training() -> Training:
     return Training(
-        address.restore("optimizer", "performance_optimizer", _one_of(OPTIMIZERS), "adam"),
+        address.restore("optimizer", "performance_optimizer", reading.one_of(OPTIMIZERS), "adam"),
         address.restore(
-            "precision", "performance_precision", _one_of(tuple(PRECISIONS)), "float32"
+            "precision", "performance_precision", reading.one_of(tuple(PRECISIONS)), "float32"
         ),
         address.restore(
             "checkpoint", "performance_checkpoint", {"no": False, "yes": True}.get, False
@@ -277,10 +281,6 @@ def _number(text: str) -> float | None:
         return float(text)  # "nan" is within no bounds
     except ValueError:
         return None
-
-
-def _one_of(allowed: Sequence[str]) -> Any:
-    return lambda text: next((name for name in allowed if name == text), None)
 
 
 # ------------------------------------------------------------------- widgets

@@ -6,13 +6,11 @@ from typing import Final
 
 import streamlit as st
 
-from explorer.errors import OptionError
-from explorer.models._registry import ModelSpec, Option, OptionValue
+from explorer.models._registry import ModelSpec
 from explorer.zoo import available_sources, get_spec, source_of
 from pages.shared import address
 from pages.shared.choice import (
     DEFAULT_MODEL,
-    DERIVED,
     MAX_BATCH,
     MAX_CHANNELS,
     MAX_SIZE,
@@ -22,9 +20,10 @@ from pages.shared.choice import (
     from_query,
     image_models,
     native_choice,
-    option_text,
     to_query,
 )
+from pages.shared.options import asked_options, limits, option_key, shown_value
+from pages.shared.options import widgets as option_widgets
 
 PRESETS: Final = (
     (28, 28), (32, 32), (64, 64), (96, 96), (128, 128), (224, 224), (227, 227), (256, 128),
@@ -35,7 +34,6 @@ PRESETS: Final = (
 _BY_HAND: Final = "by hand"
 _SHOWN: Final = "_shown_choice"
 _SOURCE_TITLES: Final = {"layerwise": "Layerwise"}
-_NAMES: Final = {"num_classes": "Classes"}
 
 
 def choose() -> Choice:
@@ -49,7 +47,10 @@ def choose() -> Choice:
     with st.sidebar, st.container(gap="small"):
         spec = _architecture()
         _input(spec)
-        options = _options(spec)
+        options = {}
+        if asked_options(spec):
+            st.subheader("Options")
+            options = option_widgets(spec)
         st.button(
             "Back to the paper's settings" if spec.new else "Back to the defaults",
             key="reset",
@@ -84,7 +85,7 @@ def apply(choice: Choice) -> None:
     values = dict(choice.options)
     for name, option in choice.spec.options.items():
         value = values.get(name, option.default)
-        state[_key(choice.spec, name)] = option_text(value) if option.kind == "ints" else value
+        state[option_key(choice.spec, name)] = shown_value(option, value)
 
 
 def _architecture() -> ModelSpec:
@@ -181,17 +182,27 @@ def _input(spec: ModelSpec) -> None:
             MAX_CHANNELS,
             key="channels",
             on_change=address.touch,
-            help=_range(1, MAX_CHANNELS),
+            help=limits(1, MAX_CHANNELS),
         )
         height.number_input(
-            "Height", 1, MAX_SIZE, key="height", on_change=address.touch, help=_range(1, MAX_SIZE)
+            "Height",
+            1,
+            MAX_SIZE,
+            key="height",
+            on_change=address.touch,
+            help=limits(1, MAX_SIZE),
         )
         width.number_input(
-            "Width", 1, MAX_SIZE, key="width", on_change=address.touch, help=_range(1, MAX_SIZE)
+            "Width", 1, MAX_SIZE, key="width", on_change=address.touch, help=limits(1, MAX_SIZE)
         )
         batch, mode = st.columns([1, 2], gap="xsmall", wrap=False)
         batch.number_input(
-            "Batch", 1, MAX_BATCH, key="batch", on_change=address.touch, help=_range(1, MAX_BATCH)
+            "Batch",
+            1,
+            MAX_BATCH,
+            key="batch",
+            on_change=address.touch,
+            help=limits(1, MAX_BATCH),
         )
         mode.segmented_control(
             "Mode",
@@ -219,66 +230,3 @@ def _change_preset() -> None:
     state = st.session_state
     if state["preset"] != _BY_HAND:
         state["height"], state["width"] = map(int, state["preset"].split("x"))
-
-
-# ------------------------------------------------------------------- options
-
-
-def _options(spec: ModelSpec) -> dict[str, OptionValue]:
-    asked = [option for option in spec.options.values() if option.name not in DERIVED]
-    if not asked:
-        return {}
-    st.subheader("Options")
-    numbers = [option for option in asked if option.kind in ("int", "float")]
-    others = [option for option in asked if option.kind not in ("int", "float")]
-    values: dict[str, OptionValue] = {}
-    with st.container(key="numbers", gap="small"):
-        for pair in zip(numbers[::2], [*numbers[1::2], None], strict=False):
-            for column, option in zip(st.columns(2, gap="xsmall", wrap=False), pair, strict=True):
-                if option is not None:
-                    with column:
-                        values[option.name] = _option(spec, option)
-    for option in others:
-        values[option.name] = _option(spec, option)
-    return values
-
-
-def _option(spec: ModelSpec, option: Option) -> OptionValue:
-    key = _key(spec, option.name)
-    label = _NAMES.get(option.name, option.name.replace("_", " ").capitalize())
-    # A widget that was off the screen has forgotten its value, and starts from the default.
-    shown = option_text(option.default) if option.kind == "ints" else option.default
-    value: OptionValue = st.session_state.setdefault(key, shown)
-    if option.kind == "bool":
-        value = st.toggle(label, key=key, on_change=address.touch)
-    elif option.kind == "choice":
-        value = st.selectbox(label, option.choices, key=key, on_change=address.touch)
-    elif option.kind == "ints":
-        value = st.text_input(label, key=key, on_change=address.touch)
-    else:
-        kind = int if option.kind == "int" else float
-        low, high = kind(option.low), kind(option.high)
-        value = st.number_input(
-            label, low, high, key=key, on_change=address.touch, help=_range(low, high)
-        )
-    return _checked(spec, option, value)
-
-
-def _range(low: float, high: float) -> str:
-    """Say what a number may be: the browser drops any other without a word."""
-    return f"{low:,} to {high:,}"
-
-
-def _checked(spec: ModelSpec, option: Option, value: OptionValue) -> OptionValue:
-    """Return the value, or the default with a sentence that says what would be legal."""
-    try:
-        if option.kind == "ints":
-            return option.parse(str(value), spec.title)
-        return option.check(value, spec.title)
-    except OptionError as error:
-        st.caption(f":red[{error} Using {option_text(option.default)}.]")
-        return option.default
-
-
-def _key(spec: ModelSpec, option: str) -> str:
-    return f"{spec.name}:{option}"

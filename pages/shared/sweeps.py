@@ -18,9 +18,11 @@ import streamlit as st
 
 from explorer.analysis.roofline import DTYPES, devices, get_device
 from explorer.diagram.heat import DEFAULT_DEVICE
-from explorer.errors import ExplorerError, UnknownModelError
+from explorer.errors import ExplorerError
 from explorer.figures.sweep import MOST_CURVES
-from explorer.sweep import Row, to_frame
+from explorer.latency import LatencyRecord, Work
+from explorer.latency import to_json as records_to_json
+from explorer.sweep import Point, Row, to_frame
 from explorer.sweep.curves import (
     MAX_BATCH,
     MAX_SIDE,
@@ -29,6 +31,7 @@ from explorer.sweep.curves import (
     QUANTITIES,
     Span,
     Sweep,
+    measurable,
     model_title,
     natural_span,
     number_text,
@@ -36,10 +39,11 @@ from explorer.sweep.curves import (
     problems,
 )
 from explorer.sweep.points import Key
-from explorer.zoo import available_sources, get_spec
-from pages.shared import address, cache
+from explorer.zoo import available_sources
+from pages.shared import address, cache, reading, timed
 from pages.shared.choice import image_models
 from pages.shared.sidebar import PRESETS
+from pages.shared.timed import Here
 from pages.shared.widgets import plain, theme
 
 FIRST_MODELS: Final = ("resnet50", "convnext_tiny", "deit_small_patch16_224")
@@ -64,6 +68,10 @@ _STOPPED: Final = "_sweep_stopped"
 _RANGE_ENDS: Final = ("from", "to", "step")
 
 
+Time = tuple[Work, LatencyRecord]
+"""A pass, and how long it took."""
+
+
 class View(NamedTuple):
     """What is swept, and how it is looked at."""
 
@@ -74,6 +82,8 @@ class View(NamedTuple):
     quantity: str
     log_x: bool
     log_y: bool
+    here: Here
+    """What times are measured on."""
 
 
 # -------------------------------------------------------------------- the link
@@ -82,35 +92,35 @@ class View(NamedTuple):
 def open_view() -> View:
     """Read the view from the session, or from the address where that speaks, and record it."""
     state = st.session_state
-    address.restore("source", "sweep_source", _one_of(available_sources()), "layerwise")
+    address.restore("source", "sweep_source", reading.one_of(available_sources()), "layerwise")
     models = address.restore("models", "sweep_models", _models, [*FIRST_MODELS])
     known = [*OVER, *(OPTION + name for name in numeric_options(models))]
-    over = address.restore("over", "sweep_over", _one_of(known), "size")
+    over = address.restore("over", "sweep_over", reading.one_of(known), "size")
     if over not in known:  # the model that had this option was taken away
         over = state["sweep_over"] = "size"
         state["sweep_range"] = ""
     span = _open_range(models, over)
-    at = address.restore("at", "sweep_at", _one_of(_SIZES), NATIVE)
-    width = address.restore("width", "sweep_width", _number(MAX_SIDE), 128)
-    ratio = address.restore("ratio", "sweep_ratio", _one_of(RATIOS), "2:1")
-    batch = address.restore("batch", "sweep_batch", _number(MAX_BATCH), 1)
-    quantity = address.restore("show", "sweep_show", _one_of(tuple(QUANTITIES)), "macs")
+    at = address.restore("at", "sweep_at", reading.one_of(_SIZES), NATIVE)
+    width = address.restore("width", "sweep_width", reading.whole_number(1, MAX_SIDE), 128)
+    ratio = address.restore("ratio", "sweep_ratio", reading.one_of(RATIOS), "2:1")
+    batch = address.restore("batch", "sweep_batch", reading.whole_number(1, MAX_BATCH), 1)
+    quantity = address.restore("show", "sweep_show", reading.one_of(tuple(QUANTITIES)), "macs")
     logs: list[str] = address.restore("log", "sweep_log", _logs, [])
     device, dtype = _open_device()
     address.record(
         {
-            "source": _unless(state["sweep_source"], "layerwise"),
-            "models": _unless(",".join(models) or "none", ",".join(FIRST_MODELS)),
-            "over": _unless(over, "size"),
+            "source": reading.unless(state["sweep_source"], "layerwise"),
+            "models": reading.unless(",".join(models) or "none", ",".join(FIRST_MODELS)),
+            "over": reading.unless(over, "size"),
             "range": span.text,
-            "at": _unless(at, NATIVE),
-            "width": _unless(str(width), "128"),
-            "ratio": _unless(ratio, "2:1"),
-            "batch": _unless(str(batch), "1"),
-            "show": _unless(quantity, "macs"),
+            "at": reading.unless(at, NATIVE),
+            "width": reading.unless(str(width), "128"),
+            "ratio": reading.unless(ratio, "2:1"),
+            "batch": reading.unless(str(batch), "1"),
+            "show": reading.unless(quantity, "macs"),
             "log": "".join(sorted(logs)) or None,
-            "device": _unless(device, DEFAULT_DEVICE),
-            "dtype": _unless(dtype, "float32"),
+            "device": reading.unless(device, DEFAULT_DEVICE),
+            "dtype": reading.unless(dtype, "float32"),
         }
     )
     fits = span.thinned if span.first <= span.last else span
@@ -118,14 +128,15 @@ def open_view() -> View:
         models=tuple(models),
         over=over,
         values=fits.text,
-        size=None if at == NATIVE else _pair(at, "x"),
+        size=None if at == NATIVE else reading.pair(at, "x"),
         width=width,
-        ratio=_pair(ratio, ":"),
+        ratio=reading.pair(ratio, ":"),
         batch=batch,
         device=device,
         dtype=dtype,
     )
-    return View(sweep, fits, span.step, quantity, "x" in logs, "y" in logs)
+    here = timed.open_here()
+    return View(sweep, fits, span.step, quantity, "x" in logs, "y" in logs, here)
 
 
 def _open_range(models: Sequence[str], over: str) -> Span:
@@ -164,9 +175,9 @@ def _range_key(name: str, span: Span) -> str:
 def _open_device() -> tuple[str, str]:
     """The device, and an element type that it can compute in."""
     names = [each.name for each in devices()]
-    device = address.restore("device", "sweep_device", _one_of(names), DEFAULT_DEVICE)
+    device = address.restore("device", "sweep_device", reading.one_of(names), DEFAULT_DEVICE)
     known = dtypes_of(device)
-    dtype = address.restore("dtype", "sweep_dtype", _one_of(known), "float32")
+    dtype = address.restore("dtype", "sweep_dtype", reading.one_of(known), "float32")
     if dtype not in known:
         dtype = st.session_state["sweep_dtype"] = "float32"
     return device, dtype
@@ -178,52 +189,14 @@ def dtypes_of(device: str) -> list[str]:
     return [dtype for dtype in DTYPES if getattr(found, dtype)]
 
 
-def _models(text: str) -> list[str] | None:
+def _models(text: str) -> list[str]:
     """Names of models; each that is none is one sentence."""
-    if text == "none":
-        return []
-    found = []
-    for name in filter(None, dict.fromkeys(text.split(","))):
-        try:
-            spec = get_spec(name)
-        except UnknownModelError as error:
-            hint = f"; did you mean {' or '.join(error.nearest)}?" if error.nearest else "."
-            if error.name != name:  # the whole library is missing, as the error says
-                hint = f": {error}"
-            address.report((f"There is no model called {name!r}{hint} It is left out.",))
-            continue
-        if len(spec.input_shape) == 4:
-            found.append(name)
-        else:
-            address.report((f"{name} takes video, which has more than one size: it is left out.",))
-    if len(found) > MOST_CURVES:
-        address.report((f"The link has {len(found)} models; the first {MOST_CURVES} are shown.",))
-    return found[:MOST_CURVES]
-
-
-def _one_of(allowed: Sequence[str]) -> Callable[[str], str | None]:
-    return lambda text: text if text in allowed else None
-
-
-def _number(most: int) -> Callable[[str], int | None]:
-    def parse(text: str) -> int | None:
-        whole = re.fullmatch("[0-9]{1,9}", text)
-        return int(text) if whole and 1 <= int(text) <= most else None
-
-    return parse
+    names = [] if text == "none" else [*dict.fromkeys(reading.listed(text))]
+    return reading.image_models(names, MOST_CURVES)
 
 
 def _logs(text: str) -> list[str] | None:
     return [*text] if text in ("x", "y", "xy") else None
-
-
-def _pair(text: str, between: str) -> tuple[int, int]:
-    first, second = text.split(between)
-    return int(first), int(second)
-
-
-def _unless(value: str, default: str) -> str | None:
-    return None if value == default else value
 
 
 # ---------------------------------------------------------------- the controls
@@ -351,7 +324,7 @@ def _shown_controls(view: View) -> None:
             key="sweep_device",
             on_change=address.touch,
             width=205,
-            help="That times are predicted for, by the roofline model. Nothing is measured here.",
+            help="That times are predicted for, by the roofline model.",
         )
         st.selectbox(
             "Number type",
@@ -399,6 +372,8 @@ def results(view: View) -> None:
         st.error(plain(str(error)), icon=":material/error:")
         return
     working = bool(missing) and not _is_stopped(view.sweep)
+    if view.quantity == "time":
+        _measuring(view)
     st.fragment(_results, run_every=_POLL if working else None)(view, watched=working)
 
 
@@ -406,7 +381,7 @@ def _results(view: View, *, watched: bool) -> None:
     """One look: compute for a moment, then show all there is."""
     sweep = view.sweep
     points = sweep.refining()
-    rows = cache.swept(points)
+    rows = cache.sweeping.swept(points)
     working = len(rows) < len(points) and not _is_stopped(sweep)
     if watched and not working:  # the browser need not ask again
         st.rerun()
@@ -414,7 +389,7 @@ def _results(view: View, *, watched: bool) -> None:
         until = time.monotonic() + (_SLICE_SECONDS if rows else _FIRST_SECONDS)
         for point in points:
             if point.key not in rows:
-                rows[point.key] = cache.sweep_point(point)
+                rows[point.key] = cache.sweeping.sweep_point(point)
                 if time.monotonic() > until:
                     break
     in_order = [rows[point.key] for point in sweep.points() if point.key in rows]
@@ -422,12 +397,26 @@ def _results(view: View, *, watched: bool) -> None:
     _chart(view, rows, finished=len(rows) == len(points))
     for sentence in problems(sweep, rows):
         st.caption(f":orange[✕] {plain(sentence)}")
+    if view.quantity == "time":
+        works = measurable(sweep, rows)
+        timed.sentences(works, view.here)
+        if said := timed.statement(timed.records(works, view.here)):
+            st.caption(said)
     _table(view, in_order)
+
+
+def _measuring(view: View) -> None:
+    """Measure some of the points here, on request."""
+    rows = cache.sweeping.swept(view.sweep.points())
+    works = measurable(view.sweep, rows)
+    points = "1 point" if len(works) == 1 else f"{len(works)} points"
+    timed.controls(works, view.here, points)
+    timed.watch()
 
 
 def _missing(sweep: Sweep) -> bool:
     points = sweep.points()
-    return len(cache.swept(points)) < len(points)
+    return len(cache.sweeping.swept(points)) < len(points)
 
 
 def _is_stopped(sweep: Sweep) -> bool:
@@ -473,22 +462,35 @@ def _summary(view: View, rows: Sequence[Row]) -> str:
             "would be more than 60 points a model."
         )
     if view.quantity == "time":
-        text += " Times are predicted by the roofline model, not measured."
+        text += " Predicted times are the roofline model's; what is measured says so."
     return text
 
 
 def _chart(view: View, rows: dict[Key, Row], *, finished: bool) -> None:
     title = f"{QUANTITIES[view.quantity].title} by {_x_name(view.sweep)}"
-    shown = cache.SweepFigure(
+    shown = cache.sweeping.SweepFigure(
         view.sweep, view.quantity, title, _x_title(view.sweep), view.log_x, view.log_y, theme()
     )
+    if view.quantity == "time" and (times := _times(view, rows)):
+        device = f"{view.sweep.device}, {view.sweep.dtype}"
+        shown = shown._replace(
+            title=f"Time by {_x_name(view.sweep)}: predicted for {device}, and measured here",
+            measured=times,
+            here=timed.conditions(times[0][1]),
+        )
     st.plotly_chart(
-        json.loads(cache.sweep_figure(shown, rows, finished=finished)),
+        json.loads(cache.sweeping.sweep_figure(shown, rows, finished=finished)),
         key="sweep_chart",
         theme=None,
         config={"displayModeBar": False},
         alt=f"{title}, {len(view.sweep.models)} models",
     )
+
+
+def _times(view: View, rows: dict[Key, Row]) -> tuple[Time, ...]:
+    """What was measured of these points."""
+    found = ((work, timed.found(work, view.here)) for work in measurable(view.sweep, rows))
+    return tuple((work, time) for work, time in found if isinstance(time, LatencyRecord))
 
 
 def _x_name(sweep: Sweep) -> str:
@@ -520,10 +522,13 @@ def _table(view: View, rows: Sequence[Row]) -> None:
         "Parameters, MACs of the whole batch, bytes of all tensors that the pass allocates, and "
         "the most bytes of activations that are alive at once."
     )
-    _downloads(files, rows)
+    times: tuple[Time, ...] = ()
+    if view.quantity == "time":
+        times = _times(view, {row.key: row for row in rows})
+    _downloads(files, rows, [time for _, time in times])
     column = st.column_config
     counts = ("Parameters", "MACs", "Activations B", "Peak B")
-    frame = _frame(sweep, rows)
+    frame = _frame(sweep, rows, times)
     st.dataframe(
         frame,
         hide_index=True,
@@ -539,6 +544,9 @@ def _table(view: View, rows: Sequence[Row]) -> None:
             "Predicted ms": column.NumberColumn(
                 format="%.4f", width=95, help=f"Of {sweep.device} in {sweep.dtype}, not measured."
             ),
+            "Measured ms": column.NumberColumn(
+                format="%.4f", width=95, help="Median of the runs that were measured here."
+            ),
             "Depth": column.NumberColumn(format="%d", width=56),
             "Breaks in": column.TextColumn(width=110),
             "Why": column.TextColumn(width=420),
@@ -548,7 +556,7 @@ def _table(view: View, rows: Sequence[Row]) -> None:
     st.code(sweep.command(), language="bash", wrap_lines=True)
 
 
-def _frame(sweep: Sweep, rows: Sequence[Row]) -> pd.DataFrame:
+def _frame(sweep: Sweep, rows: Sequence[Row], times: Sequence[Time] = ()) -> pd.DataFrame:
     def place(row: Row) -> tuple[bool, float, int]:
         x = sweep.at(row)
         return (x is None, x or 0, sweep.models.index(row.model))
@@ -573,6 +581,10 @@ def _frame(sweep: Sweep, rows: Sequence[Row]) -> pd.DataFrame:
             "Depth": pd.array([row.depth for row in rows], dtype="Int64"),
         }
     )
+    if times:
+        known = {_key_of(work, sweep): time.median_ms for work, time in times}
+        after = list(frame.columns).index("Predicted ms") + 1
+        frame.insert(after, "Measured ms", [known.get(row.key) for row in rows])
     if sweep.option:
         frame.insert(1, sweep.option, [sweep.at(row) for row in rows])
     if any(row.error for row in rows):
@@ -582,8 +594,16 @@ def _frame(sweep: Sweep, rows: Sequence[Row]) -> pd.DataFrame:
     return frame
 
 
-def _downloads(place: Any, rows: Sequence[Row]) -> None:
-    """Offer the rows as the command line writes them."""
+def _key_of(work: Work, sweep: Sweep) -> Key:
+    """The key of the row that a measured pass belongs to."""
+    batch, *image = work.input_shape
+    return Point(
+        work.model, tuple(image), batch, work.options, "eval", sweep.device, sweep.dtype
+    ).key
+
+
+def _downloads(place: Any, rows: Sequence[Row], times: Sequence[LatencyRecord]) -> None:
+    """Offer the rows as the command line writes them, and what was measured."""
     with place, st.popover("Download", icon=":material/download:", width="stretch"):
         st.download_button(
             "CSV", lambda: to_csv(rows), "sweep.csv", "text/csv", key="sweep_csv",
@@ -593,6 +613,12 @@ def _downloads(place: Any, rows: Sequence[Row]) -> None:
             "JSON", lambda: to_json(rows), "sweep.json", "application/json", key="sweep_json",
             on_click="ignore", width="stretch",
         )  # fmt: skip
+        if times:
+            st.download_button(
+                "Measured times (JSON lines)", lambda: records_to_json(times),
+                "measured.jsonl", "application/jsonl", key="sweep_measured", on_click="ignore",
+                width="stretch",
+            )  # fmt: skip
 
 
 def to_csv(rows: Sequence[Row]) -> str:
