@@ -316,7 +316,7 @@ def _natural(text: str) -> int:
 
 def _positive(text: str) -> int:
     if not _natural(text):
-        raise argparse.ArgumentTypeError("it should be at least 1")
+        raise argparse.ArgumentTypeError(f"{text!r} should be at least 1")
     return int(text)
 
 

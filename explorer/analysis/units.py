@@ -42,6 +42,11 @@ def percent(x: float) -> str:
     return f"{100 * x:.1f}%"
 
 
+def threads_text(n: int) -> str:
+    """A number of threads: "1 thread", "2 threads"."""
+    return "1 thread" if n == 1 else f"{n:,} threads"
+
+
 def shape_text(shape: Shape, *, batch: bool = False) -> str:
     """A shape as people write it: "64 × 112 × 112".
 

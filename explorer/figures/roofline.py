@@ -138,7 +138,7 @@ def _roof(
         y=math.log10(peak),
         xanchor="right",
         yanchor="bottom",
-        yshift=10,
+        yshift=_MOST_DOT / 2 + 3,
         text=f"{compact(peak)} operations a second",
         showarrow=False,
         font={"size": 12, "color": MUTED_INK[theme]},

@@ -1,10 +1,11 @@
 """How long a forward pass takes on this machine, measured so that it can be trusted."""
 
-from explorer.latency.device import available_devices
+from explorer.latency.calibration import Calibration, calibrate, recorded_calibrations
+from explorer.latency.device import DeviceQueue, available_devices, default_threads
 from explorer.latency.files import parse_records, read_records, recorded
 from explorer.latency.measure import measure_latency, measure_layers
 from explorer.latency.peaks import MeasuredPeaks, measure_peaks
-from explorer.latency.plan import DTYPES
+from explorer.latency.plan import DTYPES, Room, room
 from explorer.latency.records import (
     Environment,
     LatencyRecord,
@@ -17,13 +18,18 @@ from explorer.latency.records import (
 
 __all__ = [
     "DTYPES",
+    "Calibration",
+    "DeviceQueue",
     "Environment",
     "LatencyRecord",
     "LayerLatencies",
     "LayerTime",
     "MeasuredPeaks",
     "Progress",
+    "Room",
     "available_devices",
+    "calibrate",
+    "default_threads",
     "from_json",
     "measure_latency",
     "measure_layers",
@@ -31,5 +37,7 @@ __all__ = [
     "parse_records",
     "read_records",
     "recorded",
+    "recorded_calibrations",
+    "room",
     "to_json",
 ]

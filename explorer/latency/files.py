@@ -14,6 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from explorer.errors import RecordError
+from explorer.latency.calibration import SHIPPED
 from explorer.latency.records import Environment, LatencyRecord, from_json
 
 _LARGEST_FILE = 64 * 2**20
@@ -56,7 +57,7 @@ def _is_on(record: LatencyRecord, device: str) -> bool:
 def _shipped() -> Iterator[LatencyRecord]:
     folder = files("explorer") / "data" / "latency"
     for file in sorted(folder.iterdir(), key=lambda file: file.name):
-        if file.name.endswith(".jsonl"):
+        if file.name.endswith(".jsonl") and file.name != SHIPPED:
             for record in from_json(file.read_text(encoding="utf-8")):
                 yield replace(record, source="recorded")
 

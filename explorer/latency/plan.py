@@ -112,6 +112,45 @@ def check_model_fits(plan: Plan) -> None:
     )
 
 
+class Room(NamedTuple):
+    """Whether a pass will fit, estimated before anything is built."""
+
+    need_bytes: int
+    """Of weights, activations and scratch; an estimate."""
+    free_bytes: int | None
+    """What a new allocation can have now; None where not known."""
+    batch: int
+    largest_batch: int
+    """Images that would fit; 0 if not even one does."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether it will be measured and not refused."""
+        return self.free_bytes is None or self.need_bytes <= self.free_bytes
+
+
+def room(trace: Trace, device: str, dtype: str) -> Room:
+    """Estimate what a pass needs, and what is free on a device at this moment.
+
+    Args:
+        trace: of the pass, in float32.
+        device: as `measure_latency` takes it.
+        dtype: one of `DTYPES`.
+
+    Raises:
+        MeasurementError: no such device.
+    """
+    where = resolve_device(device)
+    number_type: torch.dtype = getattr(torch, dtype)
+    shape = trace.input_shape
+    batch: Any = shape[0][0] if isinstance(shape[0], tuple) else shape[0]
+    free = free_memory(where)
+    need = int(needed_bytes(trace, number_type, weights=True))
+    if free is None:
+        return Room(need, None, batch, batch)
+    return Room(need, free, batch, largest_batch(trace, batch, free, number_type, weights=True))
+
+
 def _stands_ready(module: nn.Module, device: torch.device, dtype: torch.dtype) -> bool:
     """Whether all weights are on the device and of the wanted type.
 
@@ -217,14 +256,9 @@ def _checked(input_shape: Shape | tuple[Shape, ...], settings: Settings) -> tupl
             f"There is no dtype {settings.dtype!r} here: choose {', '.join(DTYPES)}."
         )
     (warmup, runs, max_seconds), threads = settings.limits, settings.threads
-    for name, value in (("runs", runs), ("threads", 1 if threads is None else threads)):
-        if not _is_positive_integer(value):
-            raise MeasurementError(f"{name}={value!r} should be a whole number from 1 on.")
-    if threads is not None and threads > _MOST_THREADS:
-        raise MeasurementError(
-            f"threads={threads:,} should be at most {_MOST_THREADS:,}; about the number of the "
-            f"processor's cores, {os.cpu_count() or 1} here, is best."
-        )
+    if not _is_positive_integer(runs):
+        raise MeasurementError(f"runs={runs!r} should be a whole number from 1 on.")
+    checked_threads(threads)
     if not (_is_positive_integer(warmup) and warmup <= _MOST_WARMUP):
         raise MeasurementError(
             f"warmup={warmup!r} should be a whole number from 1 to {_MOST_WARMUP:,}."
@@ -232,6 +266,23 @@ def _checked(input_shape: Shape | tuple[Shape, ...], settings: Settings) -> tupl
     if not max_seconds > 0:
         raise MeasurementError(f"max_seconds={max_seconds!r} should be above 0.")
     return tuple(tuple(shape) for shape in shapes)
+
+
+def checked_threads(threads: int | None) -> None:
+    """Refuse a number of threads that torch could not use.
+
+    Raises:
+        MeasurementError: it is none, or far too many.
+    """
+    if threads is None:
+        return
+    if not _is_positive_integer(threads):
+        raise MeasurementError(f"threads={threads!r} should be a whole number from 1 on.")
+    if threads > _MOST_THREADS:
+        raise MeasurementError(
+            f"threads={threads:,} should be at most {_MOST_THREADS:,}; about the number of the "
+            f"processor's cores, {os.cpu_count() or 1} here, is best."
+        )
 
 
 def _is_positive_integer(value: object) -> bool:

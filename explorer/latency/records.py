@@ -208,6 +208,24 @@ def _record_of(data: Any) -> LatencyRecord:
     return _built(LatencyRecord, _RECORD_FIELDS, data)
 
 
+def built_environment(data: Any) -> Environment:
+    """Read an environment from what JSON made of it.
+
+    Raises:
+        ValueError: with what is missing or wrong.
+    """
+    return _built(Environment, _ENVIRONMENT_FIELDS, data)
+
+
+def number_above_0(value: Any) -> float:
+    """Check a rate or a time.
+
+    Raises:
+        TypeError: it is none.
+    """
+    return float(_time(value))
+
+
 def _built(kind: type[Record], readers: Mapping[str, Callable[[Any], Any]], data: Any) -> Record:
     """Build a record from the members that its readers accept.
 

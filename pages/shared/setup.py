@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 import streamlit as st
 
 from explorer.analysis.memory import OPTIMIZERS
+from explorer.analysis.recorded import calibrated_device
 from explorer.analysis.roofline import DTYPES, Device, devices, get_device
 from explorer.diagram.heat import DEFAULT_DEVICE
+from explorer.latency import Calibration
 from pages.shared import address
 
 OWN: Final = "custom"
@@ -22,12 +24,16 @@ TABS: Final = {
     "memory": "Memory",
     "training": "Training",
     "measured": "Measured",
+    "agreement": "Predicted vs recorded",
 }
 """Name in the link -> title."""
 TRAINERS: Final = dict(zip(OPTIMIZERS, ("SGD", "Momentum", "Adam", "AdamW"), strict=True))
 PRECISIONS: Final = {"float32": "float32", "mixed": "Mixed 16-bit", "16bit": "All 16-bit"}
 MOST_BUDGET: Final = 100_000
 """GB."""
+
+CALIBRATION: Final = "performance_calibration"
+"""Key in the session of what this machine was found to reach."""
 
 _TAB_WIDGET: Final = "performance_tab_widget"
 _BUDGET_WIDGET: Final = "performance_budget_widget"
@@ -199,11 +205,28 @@ def numbers_of(device: Device) -> Numbers:
     """A device's numbers in the units of `FIELDS`."""
     values = {**device._asdict(), "launch": device.launch_seconds}
     return tuple(
-        float(f"{(values[name] or 0) / field.scale:.6g}") for name, field in FIELDS.items()
+        max(float(f"{(values[name] or 0) / field.scale:.6g}"), field.low)
+        for name, field in FIELDS.items()
     )
 
 
 def _own_device(numbers: Numbers) -> Device:
+    """The device of one's own: a machine that was measured, as long as nothing is changed."""
+    found: Calibration | None = st.session_state.get(CALIBRATION)
+    machine = calibrated_device(found) if found else None
+    typed = _typed_device(numbers)
+    if machine is None or numbers_of(machine) != numbers:
+        return typed
+    return typed._replace(
+        name=machine.name,
+        kind=machine.kind,
+        source=machine.source,
+        checked=machine.checked,
+        launch_measured=machine.launch_measured,
+    )
+
+
+def _typed_device(numbers: Numbers) -> Device:
     values = {
         name: number * field.scale
         for (name, field), number in zip(FIELDS.items(), numbers, strict=True)
@@ -219,7 +242,7 @@ def _own_device(numbers: Numbers) -> Device:
         bandwidth=values["bandwidth"],
         memory=values["memory"],
         launch_seconds=values["launch"],
-        source="typed in",
+        source="Typed in",
         checked="",
     )
 
@@ -275,8 +298,13 @@ def _change_tab() -> None:
     st.session_state["performance_tab"] = titles[st.session_state[_TAB_WIDGET]]
 
 
-def controls(view: View) -> None:
-    """Device, number type, TF32 and launches; the numbers of a device of one's own."""
+def controls(view: View, beside: Callable[[], None]) -> None:
+    """Device, number type, TF32 and launches; the numbers of a device of one's own.
+
+    Args:
+        view: what is chosen.
+        beside: draws what else stands in the first row.
+    """
     setup = view.setup
     known = dtypes_of(setup.device)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
@@ -306,6 +334,7 @@ def controls(view: View) -> None:
                 help="Add the time from one kernel to the next; without it, as if the whole pass "
                 "were one captured graph.",
             )
+        beside()
     missing = [dtype for dtype in DTYPES if dtype not in known]
     missing += [] if setup.device.tf32 else ["TF32"]
     text = f"The {setup.device.name} has no peak rate for {_listed(missing)}." if missing else ""
