@@ -3,8 +3,9 @@
     python tools/translations.py            add what is new, drop what is gone, say what is missing
     python tools/translations.py --check    change nothing; exit code 1 if anything would change
 
-A text belongs to the catalogue named like the file that it stands in, if that is a lesson, and
-else to the catalogue `app`. A new text comes in with an empty translation, to be written by hand.
+A text of the app belongs to the catalogue named like the file that it stands in, if that is a
+lesson, and else to `app`; a text of the library belongs to the catalogue named like its package.
+A new text comes in with an empty translation, to be written by hand.
 """
 
 from __future__ import annotations
@@ -20,9 +21,14 @@ from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
 ROOT: Final = Path(__file__).parents[1]
-LOCALE: Final = ROOT / "pages" / "locale"
+sys.path.insert(0, str(ROOT))
+
+from explorer import get_spec, list_models  # noqa: E402
+
+LOCALES: Final = (ROOT / "pages" / "locale", ROOT / "explorer" / "locale")
+"""Where the texts of the app and those of the library are translated."""
 LANGUAGES: Final = ("zh",)
-KEYWORDS: Final = {"_": None, "N_": None, "n_": (1, 2), "message": None}
+KEYWORDS: Final = {"_": None, "N_": None, "n_": (1, 2)}
 
 
 def sources() -> list[Path]:
@@ -32,46 +38,69 @@ def sources() -> list[Path]:
     return sorted([ROOT / "app.py", *inside])
 
 
-def domain(path: Path) -> str:
-    """The catalogue that a file's texts belong to."""
-    lesson = (ROOT / "pages" / "learn" / path.name).is_file()
-    return path.stem if lesson and path.stem != "__init__" else "app"
+def catalogue(path: Path) -> Path:
+    """The catalogue that a file's texts belong to, from the folder of a language."""
+    if path.is_relative_to(ROOT / "explorer"):
+        part = path.relative_to(ROOT / "explorer").parts[0]
+        return LOCALES[1] / "{language}" / f"{part.removesuffix('.py')}.po"
+    lesson = path.stem != "__init__" and (ROOT / "pages" / "learn" / path.name).is_file()
+    return LOCALES[0] / "{language}" / (f"{path.stem}.po" if lesson else "app.po")
 
 
-def extracted() -> dict[str, Catalog]:
+def extracted() -> dict[Path, Catalog]:
     """The texts of each catalogue, in the order of the code; a text stands in one of them."""
-    found: dict[str, Catalog] = {}
+    found: dict[Path, Catalog] = {}
     seen: set[object] = set()
-    for path in sorted(sources(), key=lambda path: (domain(path) != "app", str(path))):
+    # What lessons share with other pages is translated there, and what pages with the library.
+    for path in sorted(sources(), key=_order):
         for _, message, comments, context in extract_from_file(
             "python", path, keywords=KEYWORDS, options={"encoding": "utf-8"}
         ):
-            if message in seen:
-                continue
-            seen.add(message)
-            catalog = found.setdefault(domain(path), Catalog())
-            catalog.add(message, context=context, auto_comments=comments)
+            if message not in seen:
+                seen.add(message)
+                catalog = found.setdefault(catalogue(path), Catalog())
+                catalog.add(message, context=context, auto_comments=comments)
+    models = found.setdefault(LOCALES[1] / "{language}" / "models.po", Catalog())
+    for text in model_texts():
+        if text not in seen:
+            models.add(text)
     return found
+
+
+def model_texts() -> list[str]:
+    """What the registry says of each architecture: its idea, what was new, where we depart."""
+    specs = [get_spec(name) for name in list_models()]
+    texts = [text for spec in specs for text in (spec.idea, *spec.new, spec.departs) if text]
+    return list(dict.fromkeys(texts))
+
+
+def _order(path: Path) -> tuple[bool, bool, str]:
+    where = catalogue(path)
+    return not where.is_relative_to(LOCALES[1]), where.stem != "app", str(path)
+
+
+def _po_files(language: str) -> list[Path]:
+    return sorted(path for folder in LOCALES for path in (folder / language).glob("*.po"))
 
 
 def updated(language: str) -> dict[Path, bytes]:
     """What each catalogue of a language should say."""
-    known = Catalog()
-    for path in sorted((LOCALE / language).glob("*.po")):
+    known = Catalog(locale=language)
+    for path in _po_files(language):
         with path.open("rb") as file:
-            for message in read_po(file):
+            for message in read_po(file, locale=language):
                 if message.id and message.string:
                     known.add(message.id, message.string)
     files: dict[Path, bytes] = {}
-    for name, template in extracted().items():
-        catalog = Catalog(locale="zh_Hans_CN", charset="utf-8")
+    for where, template in extracted().items():
+        catalog = Catalog(locale=language, charset="utf-8")
         for message in template:
             if message.id:
                 old = known.get(message.id)
                 catalog.add(message.id, old.string if old else "")
         text = BytesIO()
         write_po(text, catalog, width=100, omit_header=True)
-        files[LOCALE / language / f"{name}.po"] = text.getvalue()
+        files[Path(str(where).format(language=language))] = text.getvalue()
     return files
 
 
@@ -93,7 +122,7 @@ def main() -> int:
     problems = 0
     for language in LANGUAGES:
         files = updated(language)
-        for path in sorted({*files, *(LOCALE / language).glob("*.po")}):
+        for path in sorted({*files, *_po_files(language)}):
             old = path.read_bytes() if path.exists() else b""
             new = files.get(path, b"")
             lacking = missing(new) if new else []

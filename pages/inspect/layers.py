@@ -3,6 +3,7 @@
 import streamlit as st
 
 from pages.shared import cache, inspector, measurements, panels, sidebar, tables, widgets
+from pages.shared.text import _
 from pages.shared.view import open_view, tabs
 
 choice = sidebar.current()
@@ -19,7 +20,9 @@ with main:
     overview = cache.overview(choice, view.convention)
     widgets.metrics(choice, view, overview.totals)
     widgets.counting(0 if failure else overview.totals.unused_params)
-    st.caption(overview.statement + (" Counted up to the layer that fails." if failure else ""))
+    st.caption(
+        overview.statement + (" " + _("Counted up to the layer that fails.") if failure else "")
+    )
 
     opened = tabs()
     if opened["layers"].open:

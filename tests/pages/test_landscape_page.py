@@ -29,7 +29,7 @@ def few_models(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     cache.candidates.clear()
     cache.landscape_json.clear()
-    cache._COUNTED.clear()
+    cache.COUNTED.clear()
 
 
 @pytest.fixture
