@@ -88,7 +88,7 @@ def journey(
         )  # fmt: skip
         figure.update_yaxes(
             type="log" if quantity.log else "linear",
-            dtick=1 if quantity.log else None,
+            dtick=2 if quantity.log else None,
             tickformat="~s" if quantity.log else "",
             ticksuffix=quantity.unit,
             nticks=4,

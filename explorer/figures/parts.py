@@ -72,8 +72,8 @@ def grouped_parts(
             )
         for x, total in zip(at, _sums(side), strict=True):
             figure.add_annotation(
-                x=x, y=total, text=compact(total), showarrow=False, yanchor="bottom",
-                font={"size": 12, "color": INK[theme]},
+                x=x, y=total, text=compact(total).replace(" ", ""), showarrow=False,
+                yanchor="bottom", font={"size": 11, "color": INK[theme]},
             )  # fmt: skip
     styled(figure, title, theme, height)
     figure.update_xaxes(
@@ -96,6 +96,7 @@ def reading_bars(
     x_title: str,
     y_title: str,
     names: tuple[str, str, str],
+    height: int = 380,
     theme: str = "light",
 ) -> go.Figure:
     """Draw for each layer of a dense block what it reads: a piece for each connection.
@@ -107,6 +108,7 @@ def reading_bars(
         x_title: of the layers.
         y_title: of the channels.
         names: of the block's input, of the layers' results, of the line.
+        height: in pixels.
         theme: "light" or "dark".
     """
     figure = go.Figure()
@@ -138,7 +140,7 @@ def reading_bars(
             marker={"size": 7},
             hovertemplate=f"%{{y}}<extra>{beside}</extra>",
         )
-    styled(figure, title, theme, 380)
+    styled(figure, title, theme, height)
     figure.update_xaxes(title_text=x_title, dtick=1 if len(sources) <= 16 else 4)
     figure.update_yaxes(title_text=y_title, rangemode="tozero")
     return figure.update_layout(barmode="stack", hovermode="closest", margin={"b": 84})

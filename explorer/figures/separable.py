@@ -91,6 +91,7 @@ def roof(
     x_title: str,
     y_title: str,
     texts: tuple[str, str],
+    height: int = 400,
     theme: str = "light",
 ) -> go.Figure:
     """Draw a device's roof and where a few layers lie under it.
@@ -103,6 +104,7 @@ def roof(
         x_title: operations a byte.
         y_title: operations a second.
         texts: what the slope and the flat part of the roof mean.
+        height: in pixels.
         theme: "light" or "dark".
     """
     ridge = peak / bandwidth
@@ -149,7 +151,7 @@ def roof(
             xanchor=anchor, yanchor="bottom", xshift=-6 if x == middle else 0, yshift=4,
             font={"size": 12, "color": MUTED_INK[theme]},
         )  # fmt: skip
-    styled(figure, title, theme, 400)
+    styled(figure, title, theme, height)
     figure.update_xaxes(
         type="log", title_text=x_title, dtick=1, tickformat="~g", range=[log10(low), log10(high)]
     )

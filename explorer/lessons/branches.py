@@ -257,7 +257,11 @@ class Paths(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the sum of all paths."""
-        return torch.stack([path(x) for path in self.paths]).sum(0)
+        first, *others = (path(x) for path in self.paths)
+        for other in others:
+            first = first + other
+        summed: Tensor = first
+        return summed
 
 
 class Grouped(nn.Sequential):
@@ -341,3 +345,24 @@ def equal(cardinality: int) -> Equal:
     shape = (1, _WIDE, 14, 14)
     parallel, single = trace_model(paths, shape), trace_model(grouped, shape)
     return Equal(cardinality, width, parallel.params, single.params, single.macs, gap)
+
+
+MOST_DRAWN: Final = 4
+"""Paths that are still drawn side by side; of more, the first ones."""
+
+
+def equal_pictures(cardinality: int, *, dark: bool = False) -> tuple[Picture, Picture]:
+    """Draw both forms; of many paths only the first.
+
+    Args:
+        cardinality: one of `CARDINALITIES`.
+        dark: draw for a dark page.
+    """
+    width = CARDINALITIES[cardinality]
+    shape = (1, _WIDE, 14, 14)
+    paths = build_on_meta(lambda: Paths(min(cardinality, MOST_DRAWN), width))
+    grouped = build_on_meta(lambda: Grouped(cardinality, width))
+    return (
+        block_picture(trace_model(paths, shape), dark=dark),
+        block_picture(trace_model(grouped, shape), dark=dark),
+    )

@@ -21,6 +21,7 @@ from explorer.errors import OptionError
 from explorer.latency import LatencyRecord, measure_latency
 from explorer.latency.records import ProgressCallback
 from explorer.latency.runs import Cancel
+from explorer.lessons.drawing import Picture, block_picture
 from explorer.trace import trace_model
 from explorer.trace.build import build_on_meta
 
@@ -175,6 +176,21 @@ def curve(setting: Setting) -> Curve:
         tuple(full_cost(setting, n).macs / whole if n in shared else float("nan") for n in numbers),
         tuple(separable_cost(setting, n).macs / whole for n in numbers),
     )
+
+
+def pictures(setting: Setting, groups: int, *, dark: bool = False) -> tuple[Picture, Picture]:
+    """Draw the full convolution, and the k x k in groups with its 1x1.
+
+    Raises:
+        OptionError: as `separable_cost`.
+    """
+    separable_cost(setting, groups)
+    shape = (1, setting.channels, setting.side, setting.side)
+    one, other = (
+        trace_model(build_on_meta(build), shape)
+        for build in (lambda: full(setting), lambda: separable(setting, groups))
+    )
+    return block_picture(one, dark=dark), block_picture(other, dark=dark)
 
 
 class Share(NamedTuple):

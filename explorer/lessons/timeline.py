@@ -69,6 +69,8 @@ class Stop(NamedTuple):
     None draws the whole networks as tensors."""
     rival: str = ""
     """The registered model to stand beside, where `before` is none."""
+    paper: str = ""
+    """The registered architecture whose paper took the decision, if not `model`."""
 
     @property
     def pair(self) -> tuple[Side, Side]:
@@ -325,7 +327,7 @@ def _kernel_pieces() -> tuple[tuple[nn.Module, tuple[int, ...]], ...]:
 STOPS: Final = (
     Stop("convolution", 1998, "lenet5", Side("lenet5", change=without_sharing), Side("lenet5"),
          _lenet_pieces, "lenet5_paper"),
-    Stop("scale", 2012, "alexnet", Side("lenet5"), Side("alexnet")),
+    Stop("scale", 2012, "alexnet", Side("lenet5"), Side("alexnet"), paper="alexnet_paper"),
     Stop("global_pooling", 2013, "nin_imagenet", Side("alexnet"),
          Side("alexnet", change=with_global_pooling), _head_pieces),
     Stop("small_kernels", 2014, "vgg16", Side("vgg16", change=with_5x5), Side("vgg16"),

@@ -7,7 +7,8 @@ import streamlit as st
 from explorer.figures.journey import Mark, Quantity, journey
 from explorer.lessons import timeline as lesson
 from explorer.lessons.drawing import Picture
-from pages.shared.cache import Theme
+from pages.shared.cache.keep import keep
+from pages.shared.cache.traces import Theme
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -16,7 +17,7 @@ def decision(stop: str) -> lesson.Decision:
     return lesson.decide(stop)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@keep(max_entries=64)
 def pictures(stop: str, theme: Theme) -> tuple[Picture, Picture]:
     """What the decision changes, before and after."""
     return lesson.pictures(stop, dark=theme == "dark")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import streamlit as st
 
@@ -15,6 +14,7 @@ from pages.shared import address
 from pages.shared.cache import decisions as cache
 from pages.shared.choice import native_choice, to_query
 from pages.shared.learn import pictures
+from pages.shared.learn.course import change, mebibytes, ratio, style
 from pages.shared.learn.lesson import Lesson, Number, kept
 from pages.shared.learn.reading import one_of, unless
 from pages.shared.text import N_, _
@@ -101,8 +101,8 @@ SAID: Final = {
         N_("Every layer reads the maps of all layers before it and appends only a few of its own."),
         N_("Added"), N_("Concatenated"),
         N_("**{params_share} of ResNet-50's parameters and {macs_share} of its MACs**, in "
-           "{depth_after} layers. But the tensors written take × {memory}: what is concatenated is written again "
-           "and again. *Dense or residual* shows why."),
+           "{depth_after} layers. But the tensors written take × {memory}: what is concatenated "
+           "is written again and again. *Dense or residual* shows why."),
     ),
     "cardinality": Said(
         "ResNeXt-50",
@@ -201,26 +201,28 @@ def _go(place: int) -> None:
 def show(lesson: Lesson, stop: str) -> None:
     """Draw a stop: the decision, its two sides, what it costs, where to look further."""
     said = SAID[stop]
-    spec = get_spec(get_stop(stop).model)
+    spec = get_spec(get_stop(stop).paper or get_stop(stop).model)
     st.markdown(_(said.decision))
     before, after = cache.pictures(stop, theme())
     shown = [(_(said.before), before, _(said.before)), (_(said.after), after, _(said.after))]
-    if before.width + after.width < _NARROW:
-        drawn, counted = st.columns([before.width + after.width, _NARROW], gap="medium")
+    wide = before.width + after.width > _NARROW
+    if wide and not lesson.present:
+        pictures.beside(shown, height=300, width=580)
+        _counted(lesson, stop)
+    else:
+        drawn, counted = st.columns([3, 2] if wide else [1, 1], gap="medium")
         with drawn:
-            pictures.beside(shown, height=400)
+            pictures.fitted(shown, height=470, width=690 if wide else 560)
         with counted:
             _counted(lesson, stop)
-    else:
-        pictures.beside(shown, height=270, width=580)
-        _counted(lesson, stop)
     if not lesson.present:
         st.caption(plain(str(spec.paper)))
 
 
 def _counted(lesson: Lesson, stop: str) -> None:
     before, after = cache.decision(stop)
-    lesson.numbers(_numbers(before, after), key=stop, least=150)
+    style()
+    lesson.numbers(_numbers(before, after), key=stop, least=120 if lesson.present else 150)
     lesson.answer(_(SAID[stop].answer).format(**_places(before, after)))
     if lesson.present:
         return
@@ -229,55 +231,32 @@ def _counted(lesson: Lesson, stop: str) -> None:
 
 
 def _numbers(before: Cost, after: Cost) -> list[Number]:
-    found: list[tuple[str, Callable[[Any], str], float, float]] = [
-        (_("Parameters"), compact, before.params, after.params),
-        (_("MACs"), compact, before.macs, after.macs),
-        (_("Activations"), _mebibytes, before.activation_bytes, after.activation_bytes),
-        (_("Depth"), count, before.depth, after.depth),
-        (_("Predicted ms"), rounded, before.ms, after.ms),
-    ]
     numbers = [
-        (*_change(label, text(old), text(new)), f"× {_ratio(new / old)}")
-        for label, text, old, new in found
+        change(_("Parameters"), before.params, after.params, compact),
+        change(_("MACs"), before.macs, after.macs, compact),
+        change(_("Activations"), before.activation_bytes, after.activation_bytes, mebibytes),
+        change(_("Depth"), before.depth, after.depth, count),
+        change(_("Predicted"), before.ms, after.ms, lambda ms: f"{rounded(ms)} ms"),
     ]
     if before.top1 is not None or after.top1 is not None:
-        numbers.append((_("Top-1"), *_accuracy(before.top1, after.top1)))
+        numbers.append((_("Top-1, %"), *_accuracy(before.top1, after.top1)))
     return numbers
 
 
-def _mebibytes(nbytes: float) -> str:
-    return f"{rounded(nbytes / 2**20)} MiB"
-
-
-def _change(label: str, old: str, new: str) -> tuple[str, str]:
-    """A label and two values with an arrow; a unit that both have goes to the label."""
-    number, _space, unit = old.partition(" ")
-    if not unit or not new.endswith(f" {unit}"):
-        return label, f"{old} → {new}"
-    return f"{label}, {unit}", f"{number} → {new.partition(' ')[0]}"
-
-
 def _accuracy(before: float | None, after: float | None) -> tuple[str, str]:
-    def text(top1: float | None) -> str:
-        return "?" if top1 is None else f"{top1:.1f}%"
-
-    if before is not None and after is not None:
-        return f"{text(before)} → {text(after)}", _("{points} points").format(
-            points=f"{after - before:+.1f}"
-        )
-    return f"{text(before)} → {text(after)}", _("not published for both")
-
-
-def _ratio(x: float) -> str:
-    return rounded(x) if x < 100 else f"{float(f'{x:.2g}'):,.0f}"
+    old, new = ("?" if top1 is None else f"{top1:.1f}" for top1 in (before, after))
+    if before is None or after is None:
+        return f"{old} → {new}", "–"
+    gain = _("{points} points").format(points=f"{after - before:+.1f}")
+    return f"{old} → {new}", gain
 
 
 def _places(before: Cost, after: Cost) -> dict[str, str]:
     return {
-        "params": _ratio(after.params / before.params),
-        "macs": _ratio(after.macs / before.macs),
-        "memory": _ratio(after.activation_bytes / before.activation_bytes),
-        "ms": _ratio(after.ms / before.ms),
+        "params": ratio(after.params / before.params),
+        "macs": ratio(after.macs / before.macs),
+        "memory": ratio(after.activation_bytes / before.activation_bytes),
+        "ms": ratio(after.ms / before.ms),
         "params_share": f"{after.params / before.params:.0%}",
         "macs_share": f"{after.macs / before.macs:.0%}",
         "ms_share": f"{after.ms / before.ms:.0%}",
@@ -328,7 +307,7 @@ def _links(stop: Stop) -> None:
 
 def chart(lesson: Lesson, stop: str = "") -> None:
     """Draw the whole journey, with one stop lit."""
-    if lesson.hides:
+    if stop and lesson.hides:
         return
     labels = tuple(SAID[name].label for name in STOPS)
     titles = (_("Parameters"), _("MACs"), _("ImageNet top-1, published"))
