@@ -11,13 +11,13 @@ A new text comes in with an empty translation, to be written by hand.
 from __future__ import annotations
 
 import argparse
+import ast
 import sys
 from io import BytesIO
 from pathlib import Path
 from typing import Final
 
 from babel.messages.catalog import Catalog
-from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
 ROOT: Final = Path(__file__).parents[1]
@@ -28,7 +28,8 @@ from explorer import get_spec, list_models  # noqa: E402
 LOCALES: Final = (ROOT / "pages" / "locale", ROOT / "explorer" / "locale")
 """Where the texts of the app and those of the library are translated."""
 LANGUAGES: Final = ("zh",)
-KEYWORDS: Final = {"_": None, "N_": None, "n_": (1, 2)}
+MARKS: Final = {"_": 1, "N_": 1, "n_": 2}
+"""Function -> number of texts that it takes."""
 
 
 def sources() -> list[Path]:
@@ -53,13 +54,10 @@ def extracted() -> dict[Path, Catalog]:
     seen: set[object] = set()
     # What lessons share with other pages is translated there, and what pages with the library.
     for path in sorted(sources(), key=_order):
-        for _, message, comments, context in extract_from_file(
-            "python", path, keywords=KEYWORDS, options={"encoding": "utf-8"}
-        ):
+        for message in texts_of(path):
             if message not in seen:
                 seen.add(message)
-                catalog = found.setdefault(catalogue(path), Catalog())
-                catalog.add(message, context=context, auto_comments=comments)
+                found.setdefault(catalogue(path), Catalog()).add(message)
     models = found.setdefault(LOCALES[1] / "{language}" / "models.po", Catalog())
     for text in model_texts():
         if text not in seen:
@@ -72,6 +70,24 @@ def model_texts() -> list[str]:
     specs = [get_spec(name) for name in list_models()]
     texts = [text for spec in specs for text in (spec.idea, *spec.new, spec.departs) if text]
     return list(dict.fromkeys(texts))
+
+
+def texts_of(path: Path) -> list[str | tuple[str, str]]:
+    """The texts that a file marks, in the order of the code, those inside f-strings too."""
+    calls = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if _marks(node)]
+    calls.sort(key=lambda node: (node.lineno, node.col_offset))
+    texts: list[str | tuple[str, str]] = []
+    for call in calls:
+        given = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
+        if MARKS[call.func.id] == 2 and len(given) > 1:
+            texts.append((given[0], given[1]))
+        elif MARKS[call.func.id] == 1 and given:
+            texts.append(given[0])
+    return texts
+
+
+def _marks(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKS
 
 
 def _order(path: Path) -> tuple[bool, bool, str]:

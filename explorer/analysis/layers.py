@@ -17,6 +17,7 @@ import pandas as pd
 
 from explorer.analysis.totals import DEFAULT, Convention, totals
 from explorer.analysis.units import shape_text
+from explorer.text import _
 from explorer.trace.records import CallRecord, OpRecord, TensorRecord, Trace
 
 Shape = tuple[int, ...]
@@ -342,7 +343,9 @@ def _inputs_text(shapes: tuple[Shape, ...]) -> str:
     """Several equal inputs are written once, with their number."""
     counted = Counter(shapes).items()
     return ", ".join(
-        shape_text(shape) if times == 1 else f"{times} of {shape_text(shape)}"
+        shape_text(shape)
+        if times == 1
+        else _("{n} of {shape}").format(n=times, shape=shape_text(shape))
         for shape, times in counted
     )
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from explorer.analysis.layers import Layer, layers
 from explorer.analysis.totals import DEFAULT, Convention
 from explorer.dataflow import Dataflow
+from explorer.text import _
 from explorer.trace.records import OpRecord, Trace
 
 Shape = tuple[int, ...]
@@ -302,9 +303,9 @@ def _names(trace: Trace, runs: list[_Run]) -> list[str]:
     body = [run for run in runs if not run.is_head]
     names = _pyramid_names(trace, body) or [_run_name(run) for run in body]
     if len(body) > 1 and len(body[0].resolution) == 2 and len(body[1].resolution) == 1:
-        names[0] = "patch embedding"
+        names[0] = _("patch embedding")
     if len(body) < len(runs):
-        names.append("head" if body else "network")
+        names.append(_("head") if body else _("network"))
     seen: Counter[str] = Counter()
     unique = []
     for name in names:
@@ -329,18 +330,22 @@ def _pyramid_names(trace: Trace, body: list[_Run]) -> list[str]:
         levels.append(level)
     if levels[0] not in (1, 2) or levels != list(range(levels[0], levels[0] + len(levels))):
         return []
-    first = "stem" if levels[0] == 1 and body[0].weighted <= 3 else f"C{levels[0]}"
+    first = _("stem") if levels[0] == 1 and body[0].weighted <= 3 else f"C{levels[0]}"
     return [first, *(f"C{level}" for level in levels[1:])]
 
 
 def _run_name(run: _Run) -> str:
     name = _resolution_name(run.resolution)
-    return f"{_resolution_name(run.from_)} to {name}" if run.from_ else name
+    return (
+        _("{first} to {last}").format(first=_resolution_name(run.from_), last=name)
+        if run.from_
+        else name
+    )
 
 
 def _resolution_name(resolution: Shape) -> str:
     if not resolution:
-        return "vector"
+        return _("vector")
     if len(resolution) == 1:
-        return f"{resolution[0]} tokens"
+        return _("{n} tokens").format(n=resolution[0])
     return " × ".join(map(str, resolution))

@@ -8,6 +8,7 @@ from explorer.diagram.graph import DETAIL_SIZE
 from explorer.diagram.heat import Heat
 from explorer.diagram.scene import Edge, Node, Scene
 from explorer.diagram.svg import Sheet, text_width
+from explorer.text import _
 
 _LINE = 15.0
 """Between the lines of a card."""
@@ -49,10 +50,11 @@ def scene_svg(
         )  # fmt: skip
     if not bare:
         _draw_frame(sheet, scene, heat)
-    kinds = ", ".join(kinds_of(scene))
-    description = (
-        f"{scene.caption} {len(scene.nodes)} boxes and {len(scene.edges)} lines. Kinds: {kinds}."
+    kinds = ", ".join(map(_, kinds_of(scene)))
+    said = _("{boxes} boxes and {lines} lines. Kinds: {kinds}.").format(
+        boxes=len(scene.nodes), lines=len(scene.edges), kinds=kinds
     )
+    description = f"{scene.caption} {said}"
     return sheet.document(scene.title, description)
 
 
@@ -96,11 +98,12 @@ def _draw_scale(sheet: Sheet, heat: Heat, y: float) -> None:
 def _draw_legend(sheet: Sheet, scene: Scene, y: float) -> None:
     x = 0.0
     for kind in kinds_of(scene):
-        wide = 18 + text_width(kind, 11) + 16
+        name = _(kind)
+        wide = 18 + text_width(name, 11) + 16
         if x > 0 and x + wide > max(scene.width, 420):
             x, y = 0.0, y + 20
         sheet.box(x, y - 6, 12, 12, kind, round_=3)
-        sheet.text(x + 18, y, kind, 11, anchor="start", muted=True)
+        sheet.text(x + 18, y, name, 11, anchor="start", muted=True)
         x += wide
 
 

@@ -81,7 +81,9 @@ def grouped_parts(
         range=[-0.55, len(groups) - 0.45], tickfont={"size": 13, "color": INK[theme]},
     )  # fmt: skip
     figure.update_yaxes(title_text=y_title, tickformat="~s", rangemode="tozero", nticks=5)
-    return figure.update_layout(barmode="stack", hovermode="closest", margin={"b": 84})
+    return figure.update_layout(
+        barmode="stack", hovermode="closest", margin={"b": 84}, legend_traceorder="normal"
+    )
 
 
 def _sums(side: Side) -> list[float]:
@@ -185,4 +187,6 @@ def share_bars(
     styled(figure, title, theme, 130 + 46 * len(names))
     figure.update_xaxes(visible=False, range=[0, 1])
     figure.update_yaxes(autorange="reversed", showgrid=False, tickfont={"size": 13})
-    return figure.update_layout(barmode="stack", hovermode="closest", margin={"b": 56})
+    return figure.update_layout(
+        barmode="stack", hovermode="closest", margin={"b": 56}, legend_traceorder="normal"
+    )

@@ -131,7 +131,7 @@ def roof(
             mode="markers+text",
             name=dot.name,
             text=[f"{dot.name}<br>{rounded(dot.ms)} ms"],
-            textposition="bottom center",
+            textposition="bottom right" if dot.intensity < ridge else "bottom center",
             textfont={"size": 13, "color": INK[theme]},
             marker={
                 "size": 17,
@@ -144,12 +144,10 @@ def roof(
             showlegend=False,
         )
     slope, flat = texts
-    middle = (low * ridge) ** 0.5
-    for x, text, anchor in ((middle, slope, "right"), (high, flat, "right")):
+    for x, text in ((ridge, slope), (high, flat)):
         figure.add_annotation(
-            x=log10(x), y=log10(min(x * bandwidth, peak)), text=text, showarrow=False,
-            xanchor=anchor, yanchor="bottom", xshift=-6 if x == middle else 0, yshift=4,
-            font={"size": 12, "color": MUTED_INK[theme]},
+            x=log10(x), y=0.02, yref="paper", text=text, showarrow=False, xanchor="right",
+            yanchor="bottom", xshift=-6, font={"size": 12, "color": MUTED_INK[theme]},
         )  # fmt: skip
     styled(figure, title, theme, height)
     figure.update_xaxes(

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Final, Generic, TypeVar
 
 from explorer.errors import ExplorerError
+from explorer.text import _, language, speaking
 
 T = TypeVar("T")
 
@@ -40,6 +41,7 @@ class Job(Generic[T]):
         self._started = time.monotonic()
         self._ended: float | None = None
         self._work = work
+        self._language = language()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -62,6 +64,11 @@ class Job(Generic[T]):
         self.cancelled.set()
 
     def _run(self) -> None:
+        # A thread has no visitor of its own to ask.
+        with speaking(self._language):
+            self._do()
+
+    def _do(self) -> None:
         try:
             with self._lane:
                 self.waiting = False
@@ -70,7 +77,9 @@ class Job(Generic[T]):
             self.sentence = str(error)
         except Exception as error:
             # Nobody waits for this thread: what is not said here is never said.
-            self.sentence = f"This failed unexpectedly ({type(error).__name__})."
+            self.sentence = _("This failed unexpectedly ({error}).").format(
+                error=type(error).__name__
+            )
             raise
         finally:
             self._ended = time.monotonic()

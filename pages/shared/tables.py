@@ -33,7 +33,7 @@ def stage_table(choice: Choice, view: View) -> None:
     found = cache.selection(choice, view.convention, view.layer) if view.layer else None
     frame = pd.DataFrame(
         {
-            "Stage": [_(stage.name) for stage in stages],
+            "Stage": [stage.name for stage in stages],
             "Output": [shape_text(stage.output_shape) for stage in stages],
             "Layers": [stage.layers for stage in stages],
             "Params": [stage.params for stage in stages],

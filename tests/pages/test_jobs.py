@@ -77,3 +77,12 @@ def test_a_job_waits_until_its_lane_is_free() -> None:
     finish(second)
     assert second.result == "ran"
     assert not second.waiting
+
+
+def test_a_job_speaks_the_language_of_whoever_started_it() -> None:
+    from explorer.text import language, speaking
+
+    with speaking("zh"):
+        job = Job(lambda _: language())
+    job._thread.join()
+    assert job.result == "zh"

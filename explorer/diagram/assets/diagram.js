@@ -27,6 +27,7 @@ export default function (component) {
   const full = data.height ? `min(${data.height}px, 100vh - 96px)` : "100vh";
   if (!state.low) frame.style.height = full;
   for (const name of ["ink", "muted", "paper"]) frame.style.setProperty(`--${name}`, data.theme[name]);
+  label(frame, data.scene.words);
   legend(frame, state);
   if (state.signature !== data.signature) {
     const first = state.signature === null || state.subject !== data.subject;
@@ -182,6 +183,21 @@ function paint(state) {
   }
 }
 
+// The bar's words come with the picture, in the reader's language.
+function label(frame, words) {
+  const input = frame.querySelector("input");
+  input.placeholder = words.find;
+  input.ariaLabel = words.find;
+  frame.ariaLabel = words.diagram;
+  frame.querySelector(".legend").ariaLabel = words.colors;
+  const keys = { in: " (+)", out: " (−)", fit: " (0)", full: "" };
+  for (const button of frame.querySelectorAll("[data-do]")) {
+    const name = words[button.dataset.do];
+    button.ariaLabel = name;
+    button.title = name + keys[button.dataset.do];
+  }
+}
+
 // What the colours mean: the kinds that are drawn, or the scale of a quantity.
 function legend(frame, state) {
   const { theme, heat, scene } = state.data, list = frame.querySelector(".legend");
@@ -199,7 +215,7 @@ function legend(frame, state) {
     bar.style.background = `linear-gradient(to right, ${heat.scale.join(",")})`;
     list.append(bar);
     add(heat.most);
-  } else for (const kind of scene.kinds) add(kind, theme.fills[kind], theme.colors[kind]);
+  } else for (const [kind, name] of scene.kinds) add(name, theme.fills[kind], theme.colors[kind]);
 }
 
 function mark(svg, state) {
@@ -501,7 +517,7 @@ function search(frame, svg, state) {
       centre(svg, state, key);
     }
     mark(svg, state);
-    found.textContent = `${at + 1} of ${hits.length}` + (layer ? `: ${layer}` : "");
+    found.textContent = state.data.scene.words.hit.replace("{n}", at + 1).replace("{total}", hits.length) + (layer ? `: ${layer}` : "");
   };
   input.addEventListener("input", () => {
     const plain = (text) => text.toLowerCase().replace(/(\d)\s*[x×]\s*(?=\d)/g, "$1×");
@@ -516,7 +532,7 @@ function search(frame, svg, state) {
     ];
     const boxes = new Set(hits.map((hit) => hit[0]));
     for (const [each, g] of state.nodes) g.classList.toggle("hit", boxes.has(each));
-    found.textContent = words.length && !hits.length ? "nothing found" : "";
+    found.textContent = words.length && !hits.length ? state.data.scene.words.none : "";
     at = 0;
     go();
   });

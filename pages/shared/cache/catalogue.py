@@ -11,7 +11,9 @@ from explorer.analysis.catalogue import Entry, entry
 from explorer.analysis.published import REID_INPUT, ReidCounts, reid_counts
 from explorer.figures.timeline import timeline
 from explorer.models._registry import OptionValue
+from pages.shared.cache.keep import keep
 from pages.shared.cache.traces import Shape, Theme
+from pages.shared.text import N_
 
 COUNTED: set[Hashable] = set()
 """What has been counted in the life of this server, so that pages can show progress."""
@@ -22,7 +24,7 @@ def is_counted(name: str, size: tuple[int, int] | None) -> bool:
     return ("entry", name, size) in COUNTED
 
 
-@st.cache_data(max_entries=2048, show_spinner=False)
+@keep(2048)
 def catalogue_entry(name: str, size: tuple[int, int] | None) -> Entry:
     """One architecture at one size; each is traced once for all visitors."""
     found = entry(name, size)
@@ -30,7 +32,7 @@ def catalogue_entry(name: str, size: tuple[int, int] | None) -> Entry:
     return found
 
 
-@st.cache_data(max_entries=32, show_spinner="Drawing")
+@keep(32, N_("Drawing"))
 def timeline_json(
     names: tuple[str, ...], size: tuple[int, int] | None, measure: str, theme: Theme
 ) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import streamlit as st
-
 from explorer.analysis import (
     Convention,
     Layer,
@@ -17,9 +15,11 @@ from explorer.diagram.heat import Heat, scene_heat
 from explorer.diagram.interactive import heat_data, scene_data, signature, theme_data
 from explorer.diagram.scene import Scene
 from explorer.diagram.views import FIRST_DIRECTION, ViewName, depths, view_scene
+from pages.shared.cache.keep import keep
 from pages.shared.cache.tables import selection
 from pages.shared.cache.traces import Theme, trace_of
 from pages.shared.choice import Choice
+from pages.shared.text import N_
 
 if TYPE_CHECKING:
     from pages.shared.view import View
@@ -43,13 +43,13 @@ class Diagram(NamedTuple):
     """Its direction, "right" or "down"."""
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
+@keep(256)
 def _depths(choice: Choice, zoom: ViewName) -> tuple[int, int]:
     """The depth to open a picture to at first, and the greatest."""
     return depths(trace_of(choice), zoom)
 
 
-@st.cache_data(max_entries=64, show_spinner="Drawing")
+@keep(64, N_("Drawing"))
 def _scene(
     choice: Choice,
     convention: Convention,
@@ -132,7 +132,7 @@ def _both_heats(choice: Choice, view: View) -> dict[str, Heat] | None:
     return {theme: found for theme in _THEMES if (found := _heat(choice, view, theme))}
 
 
-@st.cache_data(max_entries=128, show_spinner=False)
+@keep(128)
 def _heat_of(
     choice: Choice,
     convention: Convention,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import streamlit as st
-
 from explorer.analysis import (
     InferenceMemory,
     LargestBatch,
@@ -18,26 +16,28 @@ from explorer.analysis import (
 )
 from explorer.analysis.memory import Precision
 from explorer.figures.memory import memory_timeline, training_bars
+from pages.shared.cache.keep import keep
 from pages.shared.cache.traces import Theme, evaluated, failure, trace_of, trained
 from pages.shared.choice import Choice
+from pages.shared.text import N_
 
 if TYPE_CHECKING:
     from pages.shared.setup import Training
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
+@keep(256)
 def inference(choice: Choice, dtype: str) -> InferenceMemory:
     """Memory of one forward pass in evaluation mode."""
     return inference_memory(trace_of(evaluated(choice)), dtype=dtype)
 
 
-@st.cache_data(max_entries=128, show_spinner=False)
+@keep(128)
 def number_types(choice: Choice) -> tuple[Precision, ...]:
     """What inference takes in each number type."""
     return precisions(trace_of(evaluated(choice)))
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
+@keep(256)
 def training(choice: Choice, how: Training) -> TrainingMemory:
     """Memory of one training step. Only where `failure(trained(choice))` is None."""
     return training_memory(trace_of(trained(choice)), **how.arguments)
@@ -51,7 +51,7 @@ class Fits(NamedTuple):
     """None if the model does not train at this size and batch."""
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
+@keep(256)
 def fits(choice: Choice, dtype: str, how: Training, budget_bytes: int) -> Fits:
     """The largest batch to run, and the largest to train."""
     trains = failure(trained(choice)) is None
@@ -63,7 +63,7 @@ def fits(choice: Choice, dtype: str, how: Training, budget_bytes: int) -> Fits:
     )
 
 
-@st.cache_data(max_entries=64, show_spinner="Drawing")
+@keep(64, N_("Drawing"))
 def memory_figure_json(choice: Choice, dtype: str, theme: Theme, selected: str) -> str:
     """The timeline of activations, as Plotly's JSON."""
     rows = layers(trace_of(evaluated(choice)))
@@ -71,7 +71,7 @@ def memory_figure_json(choice: Choice, dtype: str, theme: Theme, selected: str) 
     return str(drawn.to_json())
 
 
-@st.cache_data(max_entries=64, show_spinner="Drawing")
+@keep(64, N_("Drawing"))
 def training_figure_json(
     choice: Choice, ways: tuple[tuple[str, Training], ...], theme: Theme
 ) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import pandas as pd
-import streamlit as st
 
 from explorer.analysis.roofline import Bottlenecks, Prediction, bottlenecks, predict
 from explorer.analysis.time_receipt import TimeReceipt, time_receipt
 from explorer.figures.roofline import roofline, time_bars
+from pages.shared.cache.keep import keep
 from pages.shared.cache.traces import Theme, trace_of
 from pages.shared.choice import Choice, native_choice
+from pages.shared.text import N_
 
 if TYPE_CHECKING:
     from pages.shared.setup import Setup
@@ -37,7 +38,7 @@ class Forecast(NamedTuple):
     """Key of the layer that takes longest; "" if nothing takes time."""
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@keep(64)
 def prediction(choice: Choice, setup: Setup) -> Prediction:
     """Predict the time of every op and layer."""
     return predict(
@@ -45,7 +46,7 @@ def prediction(choice: Choice, setup: Setup) -> Prediction:
     )
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
+@keep(256)
 def forecast(choice: Choice, setup: Setup) -> Forecast:
     """Predict the time of one forward pass."""
     made = prediction(choice, setup)
@@ -62,7 +63,7 @@ def forecast(choice: Choice, setup: Setup) -> Forecast:
     )
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@keep(64)
 def layer_times(choice: Choice, setup: Setup) -> pd.DataFrame:
     """The layers that take time, in execution order, by their keys."""
     rows = [row for row in prediction(choice, setup).layers if row.ms]
@@ -81,13 +82,13 @@ def layer_times(choice: Choice, setup: Setup) -> pd.DataFrame:
     )
 
 
-@st.cache_data(max_entries=512, show_spinner=False)
+@keep(512)
 def time_of(choice: Choice, setup: Setup, key: str) -> TimeReceipt | None:
     """A layer's or module's predicted time, worked out; None if there is no such layer."""
     return time_receipt(prediction(choice, setup), key)
 
 
-@st.cache_data(max_entries=64, show_spinner="Drawing")
+@keep(64, N_("Drawing"))
 def time_figure_json(
     choice: Choice, setup: Setup, figure: TimeFigure, theme: Theme, selected: str
 ) -> str:
@@ -105,7 +106,7 @@ class Story(NamedTuple):
     """Why fewer MACs are not in proportion less time."""
 
 
-@st.cache_data(max_entries=64, show_spinner="Predicting three networks")
+@keep(64, N_("Predicting three networks"))
 def story(setup: Setup) -> Story:
     """The same three networks, at their own size, on the chosen device."""
     rows, sentences = [], []

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import pandas as pd
-import streamlit as st
 
 from explorer.analysis import (
     Convention,
@@ -29,8 +28,10 @@ from explorer.figures.cost import cost_bars
 from explorer.figures.modules import module_map
 from explorer.figures.profile import shape_profile
 from explorer.trace.records import Trace, Value
+from pages.shared.cache.keep import keep
 from pages.shared.cache.traces import Theme, trace_of
 from pages.shared.choice import Choice
+from pages.shared.text import N_
 
 TableFormat = Literal["csv", "md", "json"]
 Figure = Literal["cost", "profile", "map", "params"]
@@ -52,7 +53,7 @@ class Overview(NamedTuple):
     """Key of the layer with the most MACs; of the first layer if none has any."""
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
+@keep(256)
 def overview(choice: Choice, convention: Convention) -> Overview:
     """Sum up the traced model."""
     trace = trace_of(choice)
@@ -75,7 +76,7 @@ def _with_output(trace: Trace) -> Trace:
     return replace(trace, outputs=(Value(len(trace.ops) - 1, 0),))
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@keep(64)
 def layer_table(choice: Choice, convention: Convention, level: int | None) -> pd.DataFrame:
     """The layer table, folded below `level`."""
     return layers_frame(trace_of(choice), level, convention)
@@ -92,7 +93,7 @@ class Selection(NamedTuple):
     """Position among `model_stages` of the stage that the layer's first op is in."""
 
 
-@st.cache_data(max_entries=512, show_spinner=False)
+@keep(512)
 def selection(choice: Choice, convention: Convention, key: str) -> Selection | None:
     """What a key stands for; None if this trace has no such layer."""
     trace = trace_of(choice)
@@ -124,7 +125,7 @@ def _stage_of(layer: Layer, rows: tuple[Layer, ...], all_stages: tuple[Stage, ..
     )
 
 
-@st.cache_data(max_entries=512, show_spinner=False)
+@keep(512)
 def row_of(choice: Choice, convention: Convention, level: int | None, key: str) -> str | None:
     """Key of the row that shows a layer when the table is folded below `level`."""
     trace = trace_of(choice)
@@ -146,7 +147,7 @@ def download(
     return text
 
 
-@st.cache_data(max_entries=64, show_spinner="Drawing")
+@keep(64, N_("Drawing"))
 def figure_json(
     choice: Choice, convention: Convention, figure: Figure, theme: Theme, selected: str
 ) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-import streamlit as st
-
 from explorer import trace_model
 from explorer.analysis import layers
 from explorer.errors import ExplorerError, InputSizeError, TraceError
 from explorer.trace.records import Trace
+from pages.shared.cache.keep import keep
 from pages.shared.choice import Choice
+from pages.shared.text import N_
 
 Shape = tuple[int, ...]
 Theme = Literal["light", "dark"]
@@ -27,7 +27,7 @@ class Failure(NamedTuple):
     suggested_shape: Shape | None = None
 
 
-@st.cache_data(max_entries=64, show_spinner="Tracing one forward pass")
+@keep(64, N_("Tracing one forward pass"))
 def traced(choice: Choice) -> tuple[Trace | None, Failure | None]:
     """Trace a choice: what there is of it, and what stood in the way if anything did."""
     try:
@@ -51,7 +51,7 @@ def trace_of(choice: Choice) -> Trace:
     return trace
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
+@keep(256)
 def failure(choice: Choice) -> Failure | None:
     """Trace the choice, and say what stood in the way if anything did."""
     return traced(choice)[1]

@@ -43,7 +43,7 @@ _STAGES: Final = {
     "measuring": N_("Measuring"),
 }
 _BOUNDS: Final = {
-    "compute": N_("limited by arithmetic"),
+    "compute": N_("is limited by arithmetic"),
     "memory": N_("waits for memory"),
     "launch": N_("waits for the launch"),
 }
@@ -153,8 +153,8 @@ def _formula(view: View) -> str:
     full, pair, _grouped = cache.costs(setting, setting.channels)
     k, c, n = setting.kernel, setting.channels, setting.out
     work = (
-        r"$\displaystyle\frac{k^2 C + C N}{k^2 C N} = \frac1N + \frac1{k^2}$"
-        rf"$\displaystyle\;= \frac1{{{n}}} + \frac1{{{k * k}}} = {1 / n + 1 / k**2:.4f}$"
+        r"$\displaystyle \frac{k^2 C + C N}{k^2 C N} = \frac{1}{N} + \frac{1}{k^2}"
+        rf" = \frac{{1}}{{{n}}} + \frac{{1}}{{{k * k}}} = {1 / n + 1 / k**2:.4f}$"
     )
     return (
         _(
@@ -189,7 +189,7 @@ def groups(lesson: Lesson, view: View) -> None:
         _("MACs as a share of the full convolution's"),
         (_("Groups"), _("Share")),
         (_("k × k in groups, C to N"), _("k × k in groups on C channels, then 1 × 1 to N")),
-        320 if lesson.present else 360,
+        290 if lesson.present else 360,
         theme(),
     )
     lesson.plot(figure, "depthwise_curve", _("Cost over the number of groups"))
