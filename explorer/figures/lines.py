@@ -83,6 +83,6 @@ def lines(
         )
     figure.update_yaxes(
         title_text=y_title, type="log" if log_y else "linear", tickformat=y_format,
-        rangemode="normal" if log_y else "tozero",
+        rangemode="normal" if log_y else "tozero", dtick=1 if log_y else None,
     )  # fmt: skip
     return figure.update_layout(hovermode="closest", margin={"b": 84})

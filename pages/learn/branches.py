@@ -18,7 +18,7 @@ lesson.close(
     tries=[
         _("Go from 3a to 5b: in which branch do the 1 × 1 save most, and why there?"),
         _("Switch from MACs to parameters: which blocks are cheap in one and dear in the other?"),
-        _("At which window do 3 × 3 stop beating n × n by half?"),
+        _("From which window on do stacked 3 × 3 cost less than half of n × n?"),
         _("From 1 path to 32 the width of each falls to 4: what stays the same?"),
     ],
     sources=[

@@ -31,7 +31,7 @@ def block_pictures(block: str, theme: Theme) -> tuple[Picture, Picture]:
 @st.cache_data(max_entries=64, show_spinner=False)
 def branches_json(
     block: str, measure: Measure, title: str, y_title: str, names: tuple[str, str, str],
-    groups: tuple[str, ...], theme: Theme,
+    groups: tuple[str, ...], height: int, theme: Theme,
 ) -> str:  # fmt: skip
     """Bars of each branch, as Plotly's JSON.
 
@@ -42,6 +42,7 @@ def branches_json(
         y_title: of the measure.
         names: of the block with reductions, of its 1x1, of the block without.
         groups: names of the branches.
+        height: in pixels.
         theme: "light" or "dark".
     """
     found = split(block)
@@ -59,7 +60,7 @@ def branches_json(
     )
     full = Side(without, (Part("", "input", values(found.full, measure), 0.35),))
     drawn = grouped_parts(
-        groups, (reduced, full), title=title, y_title=y_title, height=340, theme=theme
+        groups, (reduced, full), title=title, y_title=y_title, height=height, theme=theme
     )
     return str(drawn.to_json())
 
@@ -105,7 +106,7 @@ def factored_json(
     ]
     drawn = lines(
         shown, title=title, x_title=axes[0], y_title=axes[1], y_format=".3~s",
-        x_ticks=lesson.WINDOWS, height=310, theme=theme,
+        x_ticks=lesson.WINDOWS, height=290, theme=theme,
     )  # fmt: skip
     return str(drawn.to_json())
 

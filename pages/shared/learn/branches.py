@@ -14,7 +14,7 @@ from pages.shared.learn import pictures
 from pages.shared.learn.course import change, style
 from pages.shared.learn.lesson import Lesson
 from pages.shared.learn.reading import number_of, one_of, unless
-from pages.shared.text import N_, _
+from pages.shared.text import N_, _, n_
 from pages.shared.widgets import theme
 
 MEASURES: Final[dict[cache.Measure, str]] = {"macs": N_("MACs"), "params": N_("Parameters")}
@@ -82,7 +82,7 @@ def branch_by_branch(lesson: Lesson, view: View) -> None:
                 (_("With 1 × 1"), with_, _("An Inception block with its 1 × 1 convolutions")),
                 (_("Without"), without, _("The same block without them")),
             ],
-            height=470 if lesson.present else 640, width=590,
+            height=440 if lesson.present else 640, width=590,
         )  # fmt: skip
     (params, macs), (full_params, full_macs) = found.totals
     with right:
@@ -133,6 +133,7 @@ def _branch_bars(lesson: Lesson, view: View) -> None:
         _(MEASURES[view.measure]),
         (_("with"), _("1 × 1 before it"), _("without")),
         ("1 × 1", "3 × 3", "5 × 5", _("pooling")),
+        270 if lesson.present else 340,
         theme(),
     )
     lesson.plot(figure, "branches_bars", _("Cost of each branch, with its 1 × 1 and without"))
@@ -160,9 +161,9 @@ def all_blocks(lesson: Lesson, view: View) -> None:
     most, least = max(ratios, key=ratios.__getitem__), min(ratios, key=ratios.__getitem__)
     lesson.answer(
         _(
-            "The more channels a block reads, the more its 1 × 1 save: from {low} times the MACs "
-            "in {least} to **{high} times in {most}**. MACs are spent where maps are large, "
-            "parameters where channels are many."
+            "How much the 1 × 1 save depends on how narrow they are beside what the block reads: "
+            "from {low} times the MACs in {least} to **{high} times in {most}**. MACs are spent "
+            "where maps are large, parameters where channels are many."
         ).format(low=rounded(ratios[least]), least=least, high=rounded(ratios[most]), most=most)
     )
 
@@ -189,7 +190,7 @@ def factorizations(lesson: Lesson, view: View) -> None:
     with left:
         pictures.beside(
             [(name, each, name) for name, each in zip(names, drawn, strict=True)],
-            height=400, width=230,
+            height=265 if lesson.present else 400, width=230,
         )  # fmt: skip
     with right:
         if lesson.hides:
@@ -239,12 +240,14 @@ def cardinality(lesson: Lesson, view: View) -> None:
     if not lesson.present:
         pictures.beside(shown, height=420, width=760)
         _equal(lesson, view)
+        _equal_answer(lesson, view)
         return
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        pictures.fitted(shown, height=450, width=690)
+        pictures.fitted(shown, height=290, width=690)
     with right:
         _equal(lesson, view)
+    _equal_answer(lesson, view)
 
 
 def _equal(lesson: Lesson, view: View) -> None:
@@ -253,17 +256,24 @@ def _equal(lesson: Lesson, view: View) -> None:
     lesson.numbers(
         [
             (_("Width of a path"), str(found.width), _("channels")),
-            (_("Parameters of the paths"), count(found.path_params), ""),
-            (_("Parameters, grouped"), count(found.grouped_params), ""),
-            (_("Largest difference"), f"{found.difference:.1e}", _("of the largest result")),
+            (
+                _("Parameters"), count(found.path_params),
+                n_("in {n} path", "in {n} paths", found.cardinality),
+            ),
+            (_("Parameters"), count(found.grouped_params), _("grouped")),
+            (_("Difference"), f"{found.difference:.1e}", _("of the largest result")),
         ],
         key="branches_equal", least=150,
     )  # fmt: skip
+
+
+def _equal_answer(lesson: Lesson, view: View) -> None:
+    found = cache.equal(view.cardinality)
     lesson.answer(
         _(
-            "With the same weights both give **the same result** (run here on a random input; what "
-            "is left is float32's rounding) and have **the same {params} parameters**. A grouped "
-            "convolution is {n} branches written as one layer. ResNeXt's Table 2 makes the paths "
-            "narrower as they become more, so that the cost stays."
+            "With the same weights both give **the same result** on a random input, up to "
+            "float32's rounding, and have **the same {params} parameters**: a grouped convolution "
+            "is {n} branches written as one layer. ResNeXt's Table 2 narrows the paths as they "
+            "become more, so that the cost stays."
         ).format(params=count(found.grouped_params), n=view.cardinality)
     )

@@ -111,7 +111,7 @@ def diagrams(lesson: Lesson, setting: Setting) -> None:
         (_("Dense block"), drawn, _("A dense block: every layer reads all before it")),
         (_("Residual block"), other, _("A residual block: its input is added to its result")),
     ]
-    pictures.beside(shown, height=330 if lesson.present else 380, width=760)
+    pictures.beside(shown, height=280 if lesson.present else 380, width=760)
     layers = setting.depth
     lesson.answer(
         _(
@@ -138,7 +138,7 @@ def reading(lesson: Lesson, setting: Setting) -> None:
         _("Channels that enter each layer; each piece is one connection"),
         (_("Layer (residual: block)"), _("Channels")),
         (_("the block's input"), _("appended by a layer"), _("residual, as costly")),
-        330 if lesson.present else 380,
+        275 if lesson.present else 380,
         theme(),
     )
     lesson.plot(figure, "dense_reading", _("Stacked channels that each dense layer reads"))
@@ -202,7 +202,7 @@ def training(lesson: Lesson, setting: Setting) -> None:
         _("Kept for the backward pass of one image"),
         (_("Layers L; all else as chosen"), "MiB"),
         (_("dense"), _("dense, concatenations computed again"), _("residual, as costly")),
-        320 if lesson.present else 360,
+        255 if lesson.present else 360,
         theme(),
     )
     lesson.plot(figure, "dense_memory", _("Memory kept for training over the number of layers"))

@@ -189,7 +189,7 @@ def groups(lesson: Lesson, view: View) -> None:
         _("MACs as a share of the full convolution's"),
         (_("Groups"), _("Share")),
         (_("k × k in groups, C to N"), _("k × k in groups on C channels, then 1 × 1 to N")),
-        290 if lesson.present else 360,
+        270 if lesson.present else 360,
         theme(),
     )
     lesson.plot(figure, "depthwise_curve", _("Cost over the number of groups"))

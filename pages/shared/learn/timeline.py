@@ -208,21 +208,21 @@ def show(lesson: Lesson, stop: str) -> None:
     wide = before.width + after.width > _NARROW
     if wide and not lesson.present:
         pictures.beside(shown, height=300, width=580)
-        _counted(lesson, stop)
+        _counted(lesson, stop, 150)
     else:
         drawn, counted = st.columns([3, 2] if wide else [1, 1], gap="medium")
         with drawn:
             pictures.fitted(shown, height=470, width=690 if wide else 560)
         with counted:
-            _counted(lesson, stop)
+            _counted(lesson, stop, 120 if wide else 165)
     if not lesson.present:
         st.caption(plain(str(spec.paper)))
 
 
-def _counted(lesson: Lesson, stop: str) -> None:
+def _counted(lesson: Lesson, stop: str, least: int) -> None:
     before, after = cache.decision(stop)
     style()
-    lesson.numbers(_numbers(before, after), key=stop, least=120 if lesson.present else 150)
+    lesson.numbers(_numbers(before, after), key=stop, least=least)
     lesson.answer(_(SAID[stop].answer).format(**_places(before, after)))
     if lesson.present:
         return
