@@ -20,7 +20,7 @@ lesson.close(
     tries=[
         _("Double the layers: connections grow nearly fourfold. And parameters?"),
         _("Halve the growth rate and double the layers: which of the two stays cheaper?"),
-        _("Leave out the bottleneck: from which layer on does its 1 × 1 pay off?"),
+        _("Leave out the bottleneck, with 4 layers and with 24: when do its 1 × 1 pay off?"),
         _("Go through the four blocks of DenseNet-121: where are its parameters, and where is its "
           "memory?"),
     ],

@@ -116,9 +116,9 @@ def diagrams(lesson: Lesson, setting: Setting) -> None:
     lesson.answer(
         _(
             "A sum keeps its width and forgets its terms; a concatenation keeps them all, each "
-            "layer's k = {k} maps beside the others. In the {layers} layers there are **{found} "
-            "connections = {layers} × {more} / 2**, counted in the dataflow; in the residual stage "
-            "of as many convolutions there are {blocks} shortcuts."
+            "layer's k = {k} maps beside the others. With L = {layers} there are "
+            "**{layers} × {more} / 2 = {found} connections**, counted in the dataflow; the "
+            "residual stage of as many convolutions has one shortcut a block, {blocks} in all."
         ).format(
             k=setting.growth,
             layers=layers,

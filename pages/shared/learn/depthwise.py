@@ -196,7 +196,7 @@ def groups(lesson: Lesson, view: View) -> None:
     full, _pair, grouped = cache.costs(setting, view.groups)
     lesson.answer(
         _(
-            "In {g} groups the k × k and the 1 × 1 take **{share} of the full convolution**: "
+            "With g = {g} the k × k and the 1 × 1 take **{share} of the full convolution**: "
             "C / (g N) + 1 / k². Alone, the grouped k × k falls as 1 / g, but then its groups "
             "never meet. With the 1 × 1 the floor is 1 / k² = {floor}: mixing costs C · N at "
             "each pixel, whatever looks around."

@@ -73,9 +73,9 @@ SAID: Final = {
         N_("Nothing but 3 × 3: two of them see 5 × 5 pixels with 18 weights for 25, and one more "
            "ReLU between them."),
         N_("One 5 × 5"), N_("Two 3 × 3"),
-        N_("Where a stage keeps its width, two 3 × 3 cost 18/25 of a 5 × 5. In the whole network "
-           "that is **{macs_gone} of the MACs, with {depth_after} layers for {depth_before}**. "
-           "What it costs is memory: there is one more map to keep."),
+        N_("Where a stage keeps its width, two 3 × 3 cost 18/25 of a 5 × 5. Over the whole "
+           "network they save **{macs_gone} of the MACs, with {depth_after} layers for "
+           "{depth_before}**. What they cost is memory: one more map is written."),
     ),
     "reductions": Said(
         "GoogLeNet",
@@ -120,7 +120,7 @@ SAID: Final = {
         N_("A 3 × 3 on each channel alone, then a 1 × 1 that mixes the channels."),
         N_("Full 3 × 3"), N_("Depthwise separable"),
         N_("**{macs_share} of the MACs and {params_share} of the parameters**, near 1/N + 1/9. The "
-           "predicted time falls less, to {ms_share}: what is left waits for memory."),
+           "predicted time falls less, to {ms_share}: most of what is left waits for memory."),
     ),
     "excitation": Said(
         "SE-ResNet-50",
@@ -175,7 +175,7 @@ def choose() -> str:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         _step(-1, at, _("Back one stop"), "arrow_back")
         st.pills(
-            _("Stop"), STOPS, key=_KEY, required=True, label_visibility="collapsed",
+            _("Architecture"), STOPS, key=_KEY, required=True, label_visibility="collapsed",
             format_func=lambda name: f"{get_stop(name).year} {SAID[name].label}",
             on_change=address.touch, width="stretch", wrap=True,
         )  # fmt: skip
