@@ -24,6 +24,7 @@ ROOT: Final = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from explorer import get_spec, list_models  # noqa: E402
+from explorer.analysis.published import published, reid  # noqa: E402
 
 LOCALES: Final = (ROOT / "pages" / "locale", ROOT / "explorer" / "locale")
 """Where the texts of the app and those of the library are translated."""
@@ -58,11 +59,19 @@ def extracted() -> dict[Path, Catalog]:
             if message not in seen:
                 seen.add(message)
                 found.setdefault(catalogue(path), Catalog()).add(message)
-    models = found.setdefault(LOCALES[1] / "{language}" / "models.po", Catalog())
-    for text in model_texts():
-        if text not in seen:
-            models.add(text)
+    for name, texts in (("models", model_texts()), ("data", notes())):
+        catalog = found.setdefault(LOCALES[1] / "{language}" / f"{name}.po", Catalog())
+        for text in texts:
+            if text not in seen:
+                seen.add(text)
+                catalog.add(text)
     return found
+
+
+def notes() -> list[str]:
+    """What the tables of published numbers say of their rows."""
+    texts = [row.reason for row in published()] + [row.note for row in reid()]
+    return list(dict.fromkeys(text for text in texts if text))
 
 
 def model_texts() -> list[str]:
@@ -122,7 +131,7 @@ def updated(language: str) -> dict[Path, bytes]:
 
 def missing(content: bytes) -> list[str]:
     """Texts of a catalogue that have no translation."""
-    strings = {m.id: m.string for m in read_po(BytesIO(content)) if m.id}
+    strings = {m.id: m.string for m in read_po(BytesIO(content), locale="zh") if m.id}
     return [
         str(name)
         for name, text in strings.items()
