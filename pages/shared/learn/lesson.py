@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import streamlit as st
 
+from explorer.figures.theme import PAPER
 from explorer.lessons.guess import check
 from pages.shared import address, widgets
 from pages.shared.cache import lessons as cache
@@ -168,6 +169,8 @@ class Lesson:
         if self.step > self._parts:  # a link to a part that is not there
             st.session_state["step"] = self._parts
             st.rerun()
+        # Nothing in the page's own style sheet says which theme it is in.
+        st.html(f"<style>.st-key-talk_bar {{ background: {PAPER[widgets.theme()]} }}</style>")
         with st.container(
             key="talk_bar", horizontal=True, vertical_alignment="center", gap="small"
         ):
