@@ -15,6 +15,7 @@ from explorer.report import Report, Table, report_html, report_latex, report_mar
 from pages.shared import address, beside, cache, timed
 from pages.shared.beside import Choices
 from pages.shared.comparing import View
+from pages.shared.text import _
 from pages.shared.view import View as ModelView
 
 _FORMS: Final[tuple[tuple[str, str, str, Callable[[Report], str]], ...]] = (
@@ -37,7 +38,7 @@ def downloads(view: View, shown: Choices, picture: ModelView) -> None:
     measured = _measured(view, shown)
     tables = (beside.total_table(view, shown), *_stages(view, shown))
     conventions = (*beside.conventions(view, shown), *measured)
-    with st.popover("Export", icon=":material/ios_share:"):
+    with st.popover(_("Export"), icon=":material/ios_share:"):
         for label, ending, mime, form in _FORMS:
 
             def content(form: Callable[[Report], str] = form, ending: str = ending) -> str:
@@ -85,7 +86,7 @@ def _names(view: View, shown: Choices) -> list[str]:
 
 
 def _title(view: View, shown: Choices) -> str:
-    return " and ".join(_names(view, shown)) + " side by side"
+    return " and ".join(_names(view, shown)) + _(" side by side")
 
 
 def _file(view: View, shown: Choices) -> str:

@@ -24,6 +24,7 @@ from pages.shared.choice import (
 )
 from pages.shared.options import asked_options, limits, option_key, shown_value
 from pages.shared.options import widgets as option_widgets
+from pages.shared.text import _
 
 PRESETS: Final = (
     (28, 28), (32, 32), (64, 64), (96, 96), (128, 128), (224, 224), (227, 227), (256, 128),
@@ -49,10 +50,10 @@ def choose() -> Choice:
         _input(spec)
         options = {}
         if asked_options(spec):
-            st.subheader("Options")
+            st.subheader(_("Options"))
             options = option_widgets(spec)
         st.button(
-            "Back to the paper's settings" if spec.new else "Back to the defaults",
+            _("Back to the paper's settings") if spec.new else _("Back to the defaults"),
             key="reset",
             type="tertiary",
             icon=":material/restart_alt:",
@@ -92,24 +93,26 @@ def _architecture() -> ModelSpec:
     state = st.session_state
     source = state["source"] = source_of(state["model"])
     st.segmented_control(
-        "Source",
+        _("Source"),
         available_sources(),
         key="source",
         required=True,
         format_func=lambda name: _SOURCE_TITLES.get(name, name),
         on_change=_change_source,
-        help="The models written here, or those of an installed library, untouched.",
+        help=_("The models written here, or those of an installed library, untouched."),
         width="stretch",
     )
     names = image_models(source)
     order = "families in order of their first paper" if source == "layerwise" else "by name"
     st.selectbox(
-        "Architecture",
+        _("Architecture"),
         names,
         format_func=_model_label,
         key="model",
         on_change=_change_model,
-        help=f"{len(names):,} architectures, {order}. Type to search.",
+        help=_("{names:,} architectures, {order}. Type to search.").format(
+            names=len(names), order=order
+        ),
     )
     return get_spec(state["model"])
 
@@ -168,7 +171,7 @@ def _input(spec: ModelSpec) -> None:
     presets = sorted({native, *PRESETS}, key=lambda s: (s[0] * s[1], s))
     state["preset"] = _size_text(size) if size in presets else _BY_HAND
     st.selectbox(
-        "Input size",
+        _("Input size"),
         [*map(_size_text, presets), _BY_HAND],
         format_func=lambda text: _size_label(text, _size_text(native)),
         key="preset",
@@ -177,7 +180,7 @@ def _input(spec: ModelSpec) -> None:
     with st.container(key="size"):
         channels, height, width = st.columns(3, gap="xsmall", wrap=False)
         channels.number_input(
-            "Channels",
+            _("Channels"),
             1,
             MAX_CHANNELS,
             key="channels",
@@ -185,7 +188,7 @@ def _input(spec: ModelSpec) -> None:
             help=limits(1, MAX_CHANNELS),
         )
         height.number_input(
-            "Height",
+            _("Height"),
             1,
             MAX_SIZE,
             key="height",
@@ -193,11 +196,11 @@ def _input(spec: ModelSpec) -> None:
             help=limits(1, MAX_SIZE),
         )
         width.number_input(
-            "Width", 1, MAX_SIZE, key="width", on_change=address.touch, help=limits(1, MAX_SIZE)
+            _("Width"), 1, MAX_SIZE, key="width", on_change=address.touch, help=limits(1, MAX_SIZE)
         )
         batch, mode = st.columns([1, 2], gap="xsmall", wrap=False)
         batch.number_input(
-            "Batch",
+            _("Batch"),
             1,
             MAX_BATCH,
             key="batch",
@@ -205,7 +208,7 @@ def _input(spec: ModelSpec) -> None:
             help=limits(1, MAX_BATCH),
         )
         mode.segmented_control(
-            "Mode",
+            _("Mode"),
             MODES,
             key="mode",
             required=True,
@@ -220,9 +223,9 @@ def _size_text(size: tuple[int, int]) -> str:
 
 def _size_label(text: str, native: str) -> str:
     if text == _BY_HAND:
-        return "Any other, by hand"
+        return _("Any other, by hand")
     label = text.replace("x", " × ")
-    return f"{label} (native)" if text == native else label
+    return _("{label} (native)").format(label=label) if text == native else label
 
 
 def _change_preset() -> None:

@@ -16,6 +16,7 @@ from explorer.analysis.units import rounded
 from explorer.latency import DTYPES, LatencyRecord, Step, Work, available_devices, measure_all
 from pages.shared import address, reading
 from pages.shared.jobs import Job
+from pages.shared.text import _
 from pages.shared.widgets import plain
 
 _JOB: Final = "here_job"
@@ -81,18 +82,18 @@ def controls(works: Sequence[Work], here: Here, what: str) -> None:
         width="content",
     ):
         st.selectbox(
-            "Measure on",
+            _("Measure on"),
             available_devices(),
             key=_DEVICE,
             on_change=address.touch,
             width=120,
-            help="A device of the machine that runs this app, with random weights.",
+            help=_("A device of the machine that runs this app, with random weights."),
         )
         st.selectbox(
-            "Measure in", DTYPES, key=_DTYPE, on_change=address.touch, width=130,
+            _("Measure in"), DTYPES, key=_DTYPE, on_change=address.touch, width=130,
         )  # fmt: skip
         st.button(
-            f"Measure {what} here",
+            _("Measure {what} here").format(what=what),
             key="here_measure",
             icon=":material/timer:",
             disabled=running or not works,
@@ -118,9 +119,9 @@ def sentences(works: Sequence[Work], here: Here) -> None:
     refused = [(work, why) for work, why in said if isinstance(why, str)]
     for work, why in refused[:_MOST_SAID]:
         told = why if why.startswith(work.title) else f"{work.title}: {why}"
-        st.caption(f":orange[✕] {plain(told)}")
+        st.caption(_(":orange[✕] {told}").format(told=plain(told)))
     if more := len(refused[_MOST_SAID:]):
-        st.caption(f":orange[✕] And {more} more, for such reasons.")
+        st.caption(_(":orange[✕] And {more} more, for such reasons.").format(more=more))
 
 
 def statement(times: Sequence[LatencyRecord]) -> str:
@@ -152,7 +153,9 @@ def conditions(record: LatencyRecord) -> str:
 
 def time_text(record: LatencyRecord) -> str:
     """A time as it is read: "12.3 ms"."""
-    return f"{'' if record.stable else '~'}{rounded(record.median_ms)} ms"
+    return _("{value}{median_ms} ms").format(
+        value="" if record.stable else "~", median_ms=rounded(record.median_ms)
+    )
 
 
 def _start(works: tuple[Work, ...], here: Here) -> None:
@@ -185,4 +188,4 @@ def _watch(job: Job[None]) -> None:
             text = f"Waiting for {now.ahead} other measurements on this device"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.progress(min(share, 1.0), text)
-        st.button("Stop", key="here_stop", icon=":material/stop:", on_click=job.cancel)
+        st.button(_("Stop"), key="here_stop", icon=":material/stop:", on_click=job.cancel)
