@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from html import escape
@@ -19,6 +18,7 @@ from explorer.diagram.interactive import theme_data
 from explorer.diagram.marks import Status, marks_data
 from explorer.errors import OptionError
 from explorer.figures.lesson_curves import Axes, Curve, lesson_curves
+from explorer.latency import DeviceQueue
 from explorer.lessons.gradients import Flow, gradient_flow
 from explorer.lessons.lab import (
     GROUPS,
@@ -48,7 +48,7 @@ MOST_STEPS: Final = 24
 """Steps that a link carries; the oldest go first."""
 _MOST_TEXT: Final = 24
 """Characters of a value that is typed."""
-_BACKWARD: Final = threading.BoundedSemaphore(1)
+_BACKWARD: Final = DeviceQueue()
 """One visitor's backward passes at a time."""
 _JOB, _ASKED, _FLOWS = "lab_job", "lab_asked", "lab_flows"
 _HEIGHT: Final = 520
