@@ -106,6 +106,11 @@ def record(parameters: Mapping[str, str | None]) -> None:
     st.session_state[_NEXT] = {k: v for k, v in following.items() if v is not None}
 
 
+def recorded() -> dict[str, str]:
+    """What the address will say after this run, as far as it is recorded by now."""
+    return dict(st.session_state.get(_NEXT, {}))
+
+
 def leave() -> None:
     """Say that this run ends with a change of page, which brings an address of its own."""
     st.session_state[_LEFT] = True
