@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from explorer.text import _
+
 Shape = tuple[int, ...]
 
 _SI = ("", "K", "M", "G", "T", "P", "E")
@@ -44,7 +46,7 @@ def percent(x: float) -> str:
 
 def threads_text(n: int) -> str:
     """A number of threads: "1 thread", "2 threads"."""
-    return "1 thread" if n == 1 else f"{n:,} threads"
+    return _("1 thread") if n == 1 else _("{n:,} threads").format(n=n)
 
 
 def shape_text(shape: Shape, *, batch: bool = False) -> str:

@@ -14,6 +14,7 @@ from explorer.analysis.units import compact, rounded
 from explorer.figures._layout import styled
 from explorer.figures.theme import INK, KIND_COLORS, MUTED_INK, tint
 from explorer.figures.timeline import GROUPS
+from explorer.text import _
 
 _LOOKS: Final = {
     "plain": ("linear", "circle"),
@@ -66,7 +67,12 @@ def predicted_against_taken(
                 hovertemplate="%{text}<extra></extra>",
             )
     _rings(figure, [each for each in compared if each.name == marked], theme)
-    styled(figure, f"{took.capitalize()} against predicted time", theme, height=520)
+    styled(
+        figure,
+        _("{capitalize} against predicted time").format(capitalize=took.capitalize()),
+        theme,
+        height=520,
+    )
     axis = {
         "type": "log",
         "range": [log10(low), log10(high)],

@@ -130,7 +130,7 @@ def stacked(
     figure.update_xaxes(title_text=axes.x_title)
     figure.update_yaxes(
         title_text=axes.y_title, showticklabels=False, showgrid=False,
-        range=[-(len(curves) - 0.45) * room, 0.55 * room],
+        range=[-(len(curves) - 0.35) * room, 0.65 * room],
     )  # fmt: skip
     return figure.update_layout(hovermode="closest", margin={"b": _foot_margin(curves)})
 

@@ -37,6 +37,7 @@ from explorer.latency.records import (
     number_above_0,
 )
 from explorer.latency.runs import Cancel, Watch, tf32_set, threads_set
+from explorer.text import _
 
 SHIPPED: Final = "calibrations.jsonl"
 """File in `explorer/data/latency` with the machines that the recorded runs are of."""
@@ -103,7 +104,9 @@ def calibrate(
             sense.
     """
     if not max_seconds > 0:
-        raise MeasurementError(f"max_seconds={max_seconds!r} should be above 0.")
+        raise MeasurementError(
+            _("max_seconds={max_seconds!r} should be above 0.").format(max_seconds=max_seconds)
+        )
     checked_threads(threads)
     where = resolve_device(device)
     watch = Watch(cancel, progress)
@@ -162,7 +165,7 @@ class _Calls(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Call the layer."""
-        for _ in range(_CALLS):
+        for _call in range(_CALLS):
             x = self.layer(x)
         return x
 
@@ -196,7 +199,9 @@ def calibrations_from_json(text: str) -> list[Calibration]:
             try:
                 found.append(_calibration(json.loads(line)))
             except (ValueError, TypeError, KeyError, AttributeError) as error:
-                raise RecordError(f"Line {number} is no calibration of a machine.") from error
+                raise RecordError(
+                    _("Line {number} is no calibration of a machine.").format(number=number)
+                ) from error
     return found
 
 

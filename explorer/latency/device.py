@@ -16,6 +16,7 @@ import torch
 
 from explorer.errors import MeasurementError
 from explorer.latency.records import Environment, Progress, ProgressCallback
+from explorer.text import _
 
 _POLL_SECONDS = 0.2
 
@@ -35,7 +36,9 @@ def resolve_device(device: str) -> torch.device:
     wanted = "cuda:0" if device == "cuda" else "cpu" if device == "cpu:0" else device
     if wanted not in present:
         raise MeasurementError(
-            f"There is no device {device!r} on this machine: choose auto or {', '.join(present)}."
+            _("There is no device {device!r} on this machine: choose auto or {present}.").format(
+                device=device, present=", ".join(present)
+            )
         )
     return torch.device(wanted)
 

@@ -17,6 +17,7 @@ from explorer.latency.device import free_memory, queue_of, resolve_device
 from explorer.latency.measure import said_in_a_sentence
 from explorer.latency.plan import DTYPES
 from explorer.latency.runs import Limits, Samples, Watch, ready, time_runs
+from explorer.text import _
 
 _SMALLEST_SIDE = 512
 _LARGEST_SIDE = 8192
@@ -66,9 +67,15 @@ def measure_peaks(
             above 0, or a product that torch has no kernel for or that takes too long here.
     """
     if dtype not in DTYPES:
-        raise MeasurementError(f"There is no dtype {dtype!r} here: choose {', '.join(DTYPES)}.")
+        raise MeasurementError(
+            _("There is no dtype {dtype!r} here: choose {DTYPES}.").format(
+                dtype=dtype, DTYPES=", ".join(DTYPES)
+            )
+        )
     if not max_seconds > 0:
-        raise MeasurementError(f"max_seconds={max_seconds!r} should be above 0.")
+        raise MeasurementError(
+            _("max_seconds={max_seconds!r} should be above 0.").format(max_seconds=max_seconds)
+        )
     where = resolve_device(device)
     check_copy_fits(where)
     stopwatch = stopwatch_of(where)
@@ -93,8 +100,9 @@ def check_copy_fits(where: torch.device) -> None:
     free = free_memory(where)
     if free is not None and free < 3 * _COPY_BYTES:
         raise MeasurementError(
-            f"The measurement needs {3 * _COPY_BYTES / 2**30:.2g} GiB on {where}, where "
-            f"{free / 2**30:.2g} GiB are free."
+            _(
+                "The measurement needs {value:.2g} GiB on {where}, where {value2:.2g} GiB are free."
+            ).format(value=3 * _COPY_BYTES / 2**30, where=where, value2=free / 2**30)
         )
 
 

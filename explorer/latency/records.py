@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from explorer.errors import RecordError
+from explorer.text import _
 
 Record = TypeVar("Record")
 Shape = tuple[int, ...]
@@ -199,7 +200,9 @@ def from_json(text: str) -> list[LatencyRecord]:
             except (ValueError, RecursionError) as error:
                 reason = error.args[0] if type(error) is ValueError else "it is not JSON"
                 raise RecordError(
-                    f"Line {number} is no record of a measurement: {reason}."
+                    _("Line {number} is no record of a measurement: {reason}.").format(
+                        number=number, reason=reason
+                    )
                 ) from error
     return records
 

@@ -109,6 +109,22 @@ def gradient_flow(
     generator = torch.Generator().manual_seed(seed)
     model = fresh_model(name, chosen, init, generator, zero_gamma=zero_gamma)
     images, labels = _batch(data, shape, generator)
+    return flow_of(name, model, images, labels)
+
+
+def flow_of(name: str, model: nn.Module, images: Tensor, labels: Tensor) -> Flow:
+    """Run a model of one's own forward and backward once; its gradients are left in it.
+
+    Args:
+        name: what to call it.
+        model: is given images and returns class scores, (N, K), or several outputs of which
+            these are the first.
+        images: of a batch.
+        labels: (N,), taken modulo K.
+
+    Raises:
+        TraceError: the model gives no class scores.
+    """
     with torch.enable_grad(), _Watch(model) as watch:
         scores = _scores(name, model(images))
         loss = F.cross_entropy(scores, labels % scores.shape[1])
@@ -161,16 +177,17 @@ def _refuse_what_is_large(name: str, shape: tuple[int, ...], options: Mapping[st
         TraceError: the passes would take too long, or too much memory.
     """
     trace = trace_model(name, shape, mode="train", options=options)
-    for value, most, unit, what in (
-        (trace.macs, MOST_MACS, 1e9, "billion MACs"),
-        (trace.params, MOST_PARAMS, 1e6, "million parameters"),
-        (trace.activation_bytes, MOST_BYTES, 2**20, "MiB of activations"),
+    any_of = "a smaller model, batch or image works"
+    for value, most, unit, what, works in (
+        (trace.params, MOST_PARAMS, 1e6, "million parameters", "a smaller model works"),
+        (trace.macs, MOST_MACS, 1e9, "billion MACs", any_of),
+        (trace.activation_bytes, MOST_BYTES, 2**20, "MiB of activations", any_of),
     ):
         if value > most:
             raise TraceError(
                 f"{name} with a batch of {shape[0]} at {shape[2]}x{shape[3]} takes "
                 f"{value / unit:,.0f} {what}, more than the {most / unit:,.0f} that a backward "
-                "pass may take here; a smaller model, batch or image works."
+                f"pass may take here; {works}."
             )
 
 

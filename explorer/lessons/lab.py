@@ -343,7 +343,7 @@ def _first_shape(shape: Shape | tuple[Shape, ...]) -> Shape:
 
 def _map_shape(trace: Trace) -> Shape:
     """The result of the last stage that has a resolution."""
-    found = [stage.output_shape for stage in stages(trace) if stage.name != "head"]
+    found = [stage.output_shape for stage in stages(trace) if stage.resolution]
     return found[-1] if found else _first_shape(trace.output_shape)
 
 

@@ -7,6 +7,7 @@ tensors. What a file claims to be is checked before it is unpacked.
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import re
@@ -38,6 +39,8 @@ _MOST_ENTRIES: Final = 20_000
 _MOST_HEADER: Final = 10 * 2**20
 _WRAPPERS: Final = ("state_dict", "model_state_dict", "model", "net", "state_dict_ema", "model_ema")
 _PREFIXES: Final = ("module.", "_orig_mod.", "model.")
+_ALIKE: Final = 0.9
+"""Share of tensors that a file has in common with a model that it fits: not its classifier."""
 _SHOWN: Final = 3
 """Keys that a sentence names."""
 
@@ -138,6 +141,13 @@ def _check_archive(data: bytes, filename: str) -> None:
             entries = archive.infolist()
     except (zipfile.BadZipFile, ValueError, OverflowError) as error:
         raise _damaged(filename) from error
+    if any(Path(entry.filename).name == "constants.pkl" for entry in entries):
+        raise WeightsError(
+            _(
+                "{file} is a TorchScript program; save the weights alone, with "
+                "torch.save(model.state_dict(), ...)."
+            ).format(file=filename)
+        )
     whole = sum(entry.file_size for entry in entries)
     packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
     if packed or len(entries) > _MOST_ENTRIES or whole > MOST_BYTES:
@@ -151,13 +161,6 @@ def _check_archive(data: bytes, filename: str) -> None:
                 size=f"{whole / 2**20:,.0f}",
                 most=MOST_BYTES // 2**20,
             )
-        )
-    if any(Path(entry.filename).name == "constants.pkl" for entry in entries):
-        raise WeightsError(
-            _(
-                "{file} is a TorchScript program; save the weights alone, with "
-                "torch.save(model.state_dict(), ...)."
-            ).format(file=filename)
         )
 
 
@@ -336,7 +339,7 @@ def _misfit(
     sentence = _("{file} does not fit {model}: {parts}").format(
         file=filename, model=get_spec(name).title, parts=", ".join(parts)
     )
-    nearest = nearest_model(tensors)
+    nearest = nearest_model(tensors, filename)
     if nearest and nearest != name:
         sentence += _("; it fits {model} ({name})").format(
             model=get_spec(nearest).title, name=nearest
@@ -352,16 +355,25 @@ def _shape(tensor: Tensor) -> str:
     return " x ".join(map(str, tensor.shape)) or "one number"
 
 
-def nearest_model(tensors: Mapping[str, Tensor]) -> str | None:
-    """The architecture here that has these names and shapes, but for its classifier; or None."""
+def nearest_model(tensors: Mapping[str, Tensor], filename: str = "") -> str | None:
+    """The architecture here that has these names and shapes, but for its classifier; or None.
+
+    Args:
+        tensors: made by `read_weights`.
+        filename: models whose names look like it are tried first; the search ends with the first
+            that fits.
+    """
     given = {_mark(key, value) for key, value in tensors.items()}
-    best, score = None, 0.9
+    like = difflib.SequenceMatcher(b=Path(filename).stem)
+    scores = {}
     for name in list_models():
+        like.set_seq1(name)
+        scores[name] = like.ratio()
+    for name in sorted(scores, key=scores.__getitem__, reverse=True):
         own = _marks(name)
-        alike = len(given & own) / max(len(given), len(own))
-        if alike > score:
-            best, score = name, alike
-    return best
+        if len(given & own) >= _ALIKE * max(len(given), len(own)):
+            return name
+    return None
 
 
 @lru_cache(maxsize=256)

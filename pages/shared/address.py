@@ -106,8 +106,8 @@ def record(parameters: Mapping[str, str | None]) -> None:
     st.session_state[_NEXT] = {k: v for k, v in following.items() if v is not None}
 
 
-def recorded() -> dict[str, str]:
-    """What the address will say after this run, as far as it is recorded by now."""
+def following() -> dict[str, str]:
+    """The address that this run will have, as far as it is recorded by now."""
     return dict(st.session_state.get(_NEXT, {}))
 
 

@@ -12,6 +12,7 @@ from explorer.analysis.units import shape_text
 from pages.shared import address
 from pages.shared.choice import Choice
 from pages.shared.jobs import PROCESSES, Job, queue_text
+from pages.shared.text import _
 from pages.shared.widgets import plain
 
 _JOB: Final = "check_job"
@@ -26,11 +27,13 @@ def check(choice: Choice) -> None:
     asked, job = state.get(_JOB, (None, None))
     running = job is not None and job.running
     st.markdown(
-        "What other counters say of this model at this size, and why. They run on a fresh copy in "
-        "a process of their own, in evaluation mode."
+        _(
+            "What other counters say of this model at this size, and why. They run "
+            "on a fresh copy in a process of their own, in evaluation mode."
+        )
     )
     st.button(
-        "Ask torchinfo, thop and FlopCounterMode",
+        _("Ask torchinfo, thop and FlopCounterMode"),
         key="check",
         type="primary",
         icon=":material/fact_check:",
@@ -46,12 +49,18 @@ def check(choice: Choice) -> None:
         st.error(job.sentence, icon=":material/error:")
     elif job.result is not None:
         if asked != choice:
-            st.caption(f":orange[Asked before you changed the choice, about {_about(asked)}.]")
+            st.caption(
+                _(":orange[Asked before you changed the choice, about {about}.]").format(
+                    about=_about(asked)
+                )
+            )
         _check_result(job.result)
 
 
 def _about(choice: Choice) -> str:
-    return f"{choice.spec.title} at {shape_text(choice.input_shape, batch=True)}"
+    return _("{title} at {input_shape}").format(
+        title=choice.spec.title, input_shape=shape_text(choice.input_shape, batch=True)
+    )
 
 
 def _start_check(choice: Choice) -> None:
@@ -72,7 +81,7 @@ def _watch_check(job: Job[CrossCheck]) -> None:
         text = f"Waiting for other visitors' checks: {queue_text(job.ahead)}"
     st.progress(0.0 if job.waiting else min(job.seconds / _SECONDS, 1.0), text)
     if job.waiting:
-        st.button("Cancel", key="cancel_check", on_click=job.cancel)
+        st.button(_("Cancel"), key="cancel_check", on_click=job.cancel)
 
 
 def _check_result(result: CrossCheck) -> None:

@@ -104,4 +104,8 @@ class Job(Generic[T]):
 
 def queue_text(ahead: int) -> str:
     """Say how many go first."""
-    return "1 other is before you." if ahead == 1 else f"{ahead} others are before you."
+    return (
+        _("1 other is before you.")
+        if ahead == 1
+        else _("{ahead} others are before you.").format(ahead=ahead)
+    )

@@ -15,6 +15,7 @@ from pages.shared.cache import performance as cache
 from pages.shared.choice import Choice
 from pages.shared.jobs import Job, queue_text
 from pages.shared.runs import shape_of, spread_text, utc
+from pages.shared.text import _
 from pages.shared.ways import Ways
 from pages.shared.widgets import plain
 
@@ -47,7 +48,7 @@ def panel(choice: Choice, *, layered: bool = False) -> None:
     fits = _room(choice, chosen)
     with st.container(horizontal=True, gap="small", key="measure_buttons"):
         st.button(
-            "Measure one forward pass",
+            _("Measure one forward pass"),
             key="measure",
             type="primary",
             icon=":material/timer:",
@@ -57,18 +58,23 @@ def panel(choice: Choice, *, layered: bool = False) -> None:
         )
         if layered:
             st.button(
-                "Measure each layer",
+                _("Measure each layer"),
                 key="measure_layers",
                 icon=":material/stacked_bar_chart:",
                 disabled=running or not fits or chosen.compiled or chosen.flush_l2,
                 on_click=_start,
                 args=(choice, chosen, True),
-                help="An eager pass with a pair of hooks round every layer, in turn with passes "
-                "without. Not with torch.compile, nor with an emptied cache.",
+                help=_(
+                    "An eager pass with a pair of hooks round every layer, in turn with "
+                    "passes without. Not with torch.compile, nor with an emptied cache."
+                ),
             )
     st.caption(
-        "The model is built with random weights and run in evaluation and inference mode, after "
-        "a warm-up. On each device one measurement runs at a time, whoever asked for it."
+        _(
+            "The model is built with random weights and run in evaluation and "
+            "inference mode, after a warm-up. On each device one measurement runs at "
+            "a time, whoever asked for it."
+        )
     )
     if job is not None and running:
         _watch(job)
@@ -89,14 +95,17 @@ def _room(choice: Choice, chosen: Ways) -> bool:
     try:
         room = cache.room(choice, chosen.device, chosen.dtype)
     except ExplorerError as error:
-        st.caption(f":orange[{plain(str(error))}]")
+        st.caption(_(":orange[{error}]").format(error=plain(str(error))))
         return True  # it will be said again, in full, when it is tried
     if room is None or room.free_bytes is None:
         return True
     if room.fits:
         st.caption(
-            f"Needs about {memory(room.need_bytes)} on {chosen.device}, where "
-            f"{memory(room.free_bytes)} are free."
+            _("Needs about {need_bytes} on {device}, where {free_bytes} are free.").format(
+                need_bytes=memory(room.need_bytes),
+                device=chosen.device,
+                free_bytes=memory(room.free_bytes),
+            )
         )
         return True
     advice = (
@@ -105,13 +114,21 @@ def _room(choice: Choice, chosen: Ways) -> bool:
         else "not even one image would fit, so choose a smaller input or model."
     )
     st.error(
-        f"A batch of {room.batch:,} needs about {memory(room.need_bytes)} on {chosen.device}, "
-        f"where {memory(room.free_bytes)} are free: {advice}",
+        _(
+            "A batch of {batch:,} needs about {need_bytes} on {device}, where "
+            "{free_bytes} are free: {advice}"
+        ).format(
+            batch=room.batch,
+            need_bytes=memory(room.need_bytes),
+            device=chosen.device,
+            free_bytes=memory(room.free_bytes),
+            advice=advice,
+        ),
         icon=":material/memory:",
     )
     if room.largest_batch:
         st.button(
-            f"Use a batch of {room.largest_batch:,}",
+            _("Use a batch of {largest_batch:,}").format(largest_batch=room.largest_batch),
             key="use_batch",
             on_click=_use_batch,
             args=(room.largest_batch,),
@@ -158,7 +175,7 @@ def _watch(job: Job[Measured]) -> None:
             progress.done / progress.total if progress.total else 0.0, _stage_text(job, progress)
         )
         st.button(
-            "Stopping" if asked else "Cancel",
+            _("Stopping") if asked else _("Cancel"),
             key="cancel_latency",
             on_click=job.cancel,
             disabled=asked,
@@ -167,9 +184,13 @@ def _watch(job: Job[Measured]) -> None:
 
 def _stage_text(job: Job[Measured], progress: Progress) -> str:
     if progress.stage == "queued":
-        return f"In the queue for this device: {queue_text(progress.ahead)}"
+        return _("In the queue for this device: {queue_text}").format(
+            queue_text=queue_text(progress.ahead)
+        )
     if progress.total:
-        return f"{progress.stage.capitalize()}, run {progress.done} of {progress.total}"
+        return _("{capitalize}, run {done} of {total}").format(
+            capitalize=progress.stage.capitalize(), done=progress.done, total=progress.total
+        )
     return f"{progress.stage.capitalize()} ({job.seconds:.0f} s)"
 
 
@@ -214,16 +235,30 @@ def _latest(record: LatencyRecord) -> None:
             st.metric(label, value, detail, delta_color="off", delta_arrow="off", border=True)
     manner = runs.how(record)
     st.markdown(
-        f"**Measured here**: {plain(record.model)} at {shape_text(shape_of(record))}, "
-        f"batch of {record.batch}, {'TF32' if record.tf32 else record.dtype}"
-        f"{'' if manner == 'eager' else f', {manner}'}, on {plain(environment.device_name)} "
-        f"({environment.device}, {threads_text(environment.threads)}), torch {environment.torch}, "
-        f"{utc(environment.date)}."
+        _(
+            "**Measured here**: {model} at {shape_of}, batch of {batch}, "
+            "{value}{value2}, on {device_name} ({device}, {threads_text}), torch "
+            "{torch}, {utc}."
+        ).format(
+            model=plain(record.model),
+            shape_of=shape_text(shape_of(record)),
+            batch=record.batch,
+            value="TF32" if record.tf32 else record.dtype,
+            value2="" if manner == "eager" else f", {manner}",
+            device_name=plain(environment.device_name),
+            device=environment.device,
+            threads_text=threads_text(environment.threads),
+            torch=environment.torch,
+            utc=utc(environment.date),
+        )
     )
     if record.graph_note:
         st.caption(plain(record.graph_note))
     if not record.stable or (record.spread or 0) > 0.15:
         st.markdown(
-            ":small[:orange[The times had not settled: other work ran on this machine, or it "
-            "changed its clock. Measure again before you trust this number.]]"
+            _(
+                ":small[:orange[The times had not settled: other work ran on this "
+                "machine, or it changed its clock. Measure again before you trust this "
+                "number.]]"
+            )
         )

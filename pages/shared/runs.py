@@ -18,6 +18,7 @@ from explorer.errors import ExplorerError, RecordError
 from explorer.latency import LatencyRecord, parse_records, to_json
 from pages.shared import address, cache
 from pages.shared.choice import Choice
+from pages.shared.text import _
 from pages.shared.widgets import plain
 
 _MEASURED: Final = "latency_records"
@@ -150,9 +151,9 @@ def table() -> None:
     if not records:
         return
     title, file = st.columns([3, 1], vertical_alignment="bottom")
-    title.markdown(f"**Measured in this session** ({len(records)})")
+    title.markdown(_("**Measured in this session** ({records})").format(records=len(records)))
     file.download_button(
-        "JSON lines",
+        _("JSON lines"),
         to_json(records),
         "layerwise_runs.jsonl",
         "application/jsonl",
@@ -160,8 +161,10 @@ def table() -> None:
         icon=":material/download:",
         on_click="ignore",
         width="stretch",
-        help="One record a line. It can be added again below, or read with "
-        "explorer.latency.read_records.",
+        help=_(
+            "One record a line. It can be added again below, or read with "
+            "explorer.latency.read_records."
+        ),
     )
     numbers = ("Median ms", "p10 ms", "p90 ms", "Images/s", "Graph ms")
     rows = pd.DataFrame(list(map(_row, records))).dropna(axis="columns", how="all")
@@ -210,23 +213,26 @@ def _row(record: LatencyRecord) -> dict[str, Any]:
 
 def importer() -> None:
     """Bring runs along, and see or remove what was brought."""
-    with st.expander("Add your own runs", icon=":material/upload_file:"):
+    with st.expander(_("Add your own runs"), icon=":material/upload_file:"):
         st.markdown(
-            "A file of `python -m explorer latency MODEL -o runs.jsonl`, one that was downloaded "
-            "here, or the CSV of timm's inference benchmark. It stays in this session."
+            _(
+                "A file of `python -m explorer latency MODEL -o runs.jsonl`, one that "
+                "was downloaded here, or the CSV of timm's inference benchmark. It stays "
+                "in this session."
+            )
         )
         place, dtype = st.columns([3, 2], gap="small")
         place.text_input(
-            "Measured on, for a CSV", key="import_device", placeholder="NVIDIA A100",
+            _("Measured on, for a CSV"), key="import_device", placeholder=_("NVIDIA A100"),
             max_chars=_LONGEST_NAME, on_change=address.touch,
-            help="A CSV of timm does not say; our own files do.",
+            help=_("A CSV of timm does not say; our own files do."),
         )  # fmt: skip
         dtype.selectbox(
-            "Number type, for a CSV", _TYPES, key="import_dtype", on_change=address.touch
+            _("Number type, for a CSV"), _TYPES, key="import_dtype", on_change=address.touch
         )
         turn = st.session_state.setdefault("import_turn", 0)
         st.file_uploader(
-            "File of runs",
+            _("File of runs"),
             type=["jsonl", "json", "csv", "txt"],
             key=f"import_file_{turn}",
             on_change=_take,
@@ -243,11 +249,13 @@ def _listed(at: int, file: Imported) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         st.markdown(
-            f"**{plain(file.file)}**: {len(file.records):,} runs, {plain(names[0])}{more}",
+            _("**{file}**: {records:,} runs, {names}{more}").format(
+                file=plain(file.file), records=len(file.records), names=plain(names[0]), more=more
+            ),
             width="stretch",
         )
         st.button(
-            "Remove", key=f"import_remove_{at}", icon=":material/close:", type="tertiary",
+            _("Remove"), key=f"import_remove_{at}", icon=":material/close:", type="tertiary",
             on_click=_remove, args=(at,),
         )  # fmt: skip
 
@@ -286,7 +294,9 @@ def read(name: str, content: bytes) -> tuple[LatencyRecord, ...]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RecordError(
-            f"{name} is not text: it should hold JSON lines or timm's benchmark CSV."
+            _("{name} is not text: it should hold JSON lines or timm's benchmark CSV.").format(
+                name=name
+            )
         ) from error
     device = str(st.session_state.get("import_device") or "").strip() or "an unnamed device"
     try:
@@ -296,7 +306,7 @@ def read(name: str, content: bytes) -> tuple[LatencyRecord, ...]:
     except RecordError as error:
         raise RecordError(f"{name}: {error}") from error
     if not records:
-        raise RecordError(f"{name} holds no run.")
+        raise RecordError(_("{name} holds no run.").format(name=name))
     return tuple(_clipped(record) for record in records)
 
 
@@ -310,13 +320,21 @@ def _clipped(record: LatencyRecord) -> LatencyRecord:
 def _check_bounds(name: str, records: tuple[LatencyRecord, ...], others: list[Imported]) -> None:
     if len(others) >= _MOST_FILES:
         raise RecordError(
-            f"{name} would be the sixth file: a session keeps {_MOST_FILES}, so remove one first."
+            _(
+                "{name} would be the sixth file: a session keeps {MOST_FILES}, so remove one first."
+            ).format(name=name, MOST_FILES=_MOST_FILES)
         )
     kept = sum(len(file.records) for file in others)
     if kept + len(records) > _MOST_RUNS:
         raise RecordError(
-            f"{name} has {len(records):,} runs, and a session keeps {_MOST_RUNS:,}"
-            + (f", of which {kept:,} are taken: remove a file first." if kept else ".")
+            _("{name} has {records:,} runs, and a session keeps {MOST_RUNS:,}").format(
+                name=name, records=len(records), MOST_RUNS=_MOST_RUNS
+            )
+            + (
+                _(", of which {kept:,} are taken: remove a file first.").format(kept=kept)
+                if kept
+                else "."
+            )
         )
 
 

@@ -12,7 +12,8 @@ from explorer.analysis.recorded import calibrated_device
 from explorer.analysis.roofline import DTYPES, Device, devices, get_device
 from explorer.diagram.heat import DEFAULT_DEVICE
 from explorer.latency import Calibration
-from pages.shared import address
+from pages.shared import address, reading
+from pages.shared.text import _
 
 OWN: Final = "custom"
 """Name in the link of the device whose numbers are typed in."""
@@ -130,7 +131,7 @@ def open_view() -> View:
     setup, numbers = _open_setup()
     training = _open_training()
     layer = address.restore("layer", "layer", str, "")
-    tab = address.restore("show", "performance_tab", _one_of(tuple(TABS)), "why")
+    tab = address.restore("show", "performance_tab", reading.one_of(tuple(TABS)), "why")
     budget = address.restore("budget", "performance_budget", _budget, 0.0)
     st.session_state[_TAB_WIDGET] = TABS[tab]
     own = numbers is not None
@@ -156,7 +157,9 @@ def open_view() -> View:
 def _open_setup() -> tuple[Setup, Numbers | None]:
     """The setup, and the numbers of the visitor's own device if that is chosen."""
     state = st.session_state
-    name = address.restore("device", "performance_device", _one_of(device_names()), DEFAULT_DEVICE)
+    name = address.restore(
+        "device", "performance_device", reading.one_of(device_names()), DEFAULT_DEVICE
+    )
     numbers = address.restore("custom", "performance_own", _numbers, _NOTHING)
     own = name == OWN
     if own and not numbers:
@@ -165,7 +168,9 @@ def _open_setup() -> tuple[Setup, Numbers | None]:
     device = _own_device(numbers) if own else get_device(name)
     if not own:
         state[_LAST] = name
-    dtype = address.restore("dtype", "performance_dtype", _one_of(dtypes_of(device)), "float32")
+    dtype = address.restore(
+        "dtype", "performance_dtype", reading.one_of(dtypes_of(device)), "float32"
+    )
     if dtype not in dtypes_of(device):
         dtype = state["performance_dtype"] = "float32"
     tf32 = address.restore("tf32", "performance_tf32", {"no": False, "yes": True}.get, False)
@@ -176,9 +181,9 @@ def _open_setup() -> tuple[Setup, Numbers | None]:
 
 def _open_training() -> Training:
     return Training(
-        address.restore("optimizer", "performance_optimizer", _one_of(OPTIMIZERS), "adam"),
+        address.restore("optimizer", "performance_optimizer", reading.one_of(OPTIMIZERS), "adam"),
         address.restore(
-            "precision", "performance_precision", _one_of(tuple(PRECISIONS)), "float32"
+            "precision", "performance_precision", reading.one_of(tuple(PRECISIONS)), "float32"
         ),
         address.restore(
             "checkpoint", "performance_checkpoint", {"no": False, "yes": True}.get, False
@@ -279,10 +284,6 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _one_of(allowed: Sequence[str]) -> Any:
-    return lambda text: next((name for name in allowed if name == text), None)
-
-
 # ------------------------------------------------------------------- widgets
 
 
@@ -309,7 +310,7 @@ def controls(view: View, beside: Callable[[], None]) -> None:
     known = dtypes_of(setup.device)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.selectbox(
-            "Device",
+            _("Device"),
             device_names(),
             key="performance_device",
             format_func=lambda name: OWN_NAME if name == OWN else name,
@@ -317,22 +318,24 @@ def controls(view: View, beside: Callable[[], None]) -> None:
             width=270,
         )
         st.segmented_control(
-            "Number type", known, key="performance_dtype", required=True, on_change=address.touch
+            _("Number type"), known, key="performance_dtype", required=True, on_change=address.touch
         )
         with st.container(key="switches", width="content", gap=None):
             st.toggle(
-                "TF32",
+                _("TF32"),
                 key="performance_tf32",
                 on_change=address.touch,
                 disabled=not has_tf32(setup.device, setup.dtype),
-                help="Multiply float32 tensors with 10 bits of mantissa on the tensor cores.",
+                help=_("Multiply float32 tensors with 10 bits of mantissa on the tensor cores."),
             )
             st.toggle(
-                "Launch overhead",
+                _("Launch overhead"),
                 key="performance_launch",
                 on_change=address.touch,
-                help="Add the time from one kernel to the next; without it, as if the whole pass "
-                "were one captured graph.",
+                help=_(
+                    "Add the time from one kernel to the next; without it, as if the whole "
+                    "pass were one captured graph."
+                ),
             )
         beside()
     missing = [dtype for dtype in DTYPES if dtype not in known]
@@ -375,19 +378,20 @@ def training_controls(view: View) -> None:
     """Optimizer, precision, checkpoints, and the memory that there is."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.segmented_control(
-            "Optimizer", OPTIMIZERS, key="performance_optimizer", required=True,
+            _("Optimizer"), OPTIMIZERS, key="performance_optimizer", required=True,
             format_func=TRAINERS.__getitem__, on_change=address.touch,
         )  # fmt: skip
         st.segmented_control(
-            "Precision", list(PRECISIONS), key="performance_precision", required=True,
+            _("Precision"), list(PRECISIONS), key="performance_precision", required=True,
             format_func=PRECISIONS.__getitem__, on_change=address.touch,
         )  # fmt: skip
         st.toggle(
-            "Checkpoints",
+            _("Checkpoints"),
             key="performance_checkpoint",
             on_change=address.touch,
-            help="Keep what goes into a run of ops, and compute the run again for the backward "
-            "pass.",
+            help=_(
+                "Keep what goes into a run of ops, and compute the run again for the backward pass."
+            ),
         )
         budget_field(view)
 
@@ -396,9 +400,9 @@ def budget_field(view: View) -> None:
     """GB that a batch must fit into; the device's own unless typed in."""
     st.session_state[_BUDGET_WIDGET] = float(view.budget)
     st.number_input(
-        "Memory, GB", 0.1, float(MOST_BUDGET), key=_BUDGET_WIDGET, format="%g",
+        _("Memory, GB"), 0.1, float(MOST_BUDGET), key=_BUDGET_WIDGET, format="%g",
         on_change=_change_budget, args=(view.setup.device.memory / 1e9,), width=130,
-        help="Of 10⁹ bytes, as vendors count. Leave room for the kernels' scratch.",
+        help=_("Of 10⁹ bytes, as vendors count. Leave room for the kernels' scratch."),
     )  # fmt: skip
 
 

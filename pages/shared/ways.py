@@ -9,6 +9,7 @@ import streamlit as st
 
 from explorer.latency import DTYPES, available_devices, default_threads
 from pages.shared import address
+from pages.shared.text import _
 
 _STATE: Final = "measure_ways"
 _PARAMETER: Final = "measure"
@@ -111,24 +112,30 @@ def _with_part(ways: Ways, part: str, present: tuple[str, ...]) -> Ways | str:
         return ways._replace(device=wanted)
     if part in DTYPES:
         return ways._replace(dtype=part)
-    name, _, number = part.partition(":")
+    name, _colon, number = part.partition(":")
     if name == "threads" and number.isascii() and number.isdigit() and len(number) < 5:
         threads = int(number)
         if 1 <= threads <= most_threads():
             return ways._replace(threads=_told(threads))
     flag = next((field for field, name in _FLAGS.items() if name == part), None)
     if flag in _CUDA_ONLY and not any(each.startswith("cuda") for each in present):
-        return f"The link asks for {part}, which needs a CUDA device; this server has none."
+        return _(
+            "The link asks for {part}, which needs a CUDA device; this server has none."
+        ).format(part=part)
     if flag:
         return ways._replace(**{flag: True})  # type: ignore[arg-type]
     if name == "threads":
-        return f"The link asks for {part!r}: this server takes threads:1 to :{most_threads()}."
+        return _(
+            "The link asks for {part!r}: this server takes threads:1 to :{most_threads}."
+        ).format(part=part, most_threads=most_threads())
     if name in ("cpu", "cuda", "mps", "xpu", "tpu"):
-        return (
-            f"The link asks for the device {part!r}, which this server does not have: it measures "
-            f"on {' or '.join(present)}."
-        )
-    return f"The link says {_PARAMETER}={part!r}, which is not known here; it is ignored."
+        return _(
+            "The link asks for the device {part!r}, which this server does not have: "
+            "it measures on {present}."
+        ).format(part=part, present=" or ".join(present))
+    return _("The link says {PARAMETER}={part!r}, which is not known here; it is ignored.").format(
+        PARAMETER=_PARAMETER, part=part
+    )
 
 
 def _possible(ways: Ways) -> Ways:
@@ -168,8 +175,8 @@ def controls(ways: Ways) -> None:
         if not ways.on_cuda and most > 1:
             st.session_state["measure_threads"] = ways.threads or default_threads()
             st.number_input(
-                "Threads", 1, most, key="measure_threads", on_change=_change, width=110,
-                help=f"Of the CPU, for one operation: 1 to {most}.",
+                _("Threads"), 1, most, key="measure_threads", on_change=_change, width=110,
+                help=_("Of the CPU, for one operation: 1 to {most}.").format(most=most),
             )  # fmt: skip
         with st.container(key="measure_switches", width="content", gap=None):
             _switch("Channels last", "channels_last", ways, "Weights and images as NHWC in memory.")

@@ -153,7 +153,7 @@ def surveyed(needs: Iterable[Wanted]) -> Iterator[tuple[Wanted, Profile]]:
         place = by_size.setdefault(None if own else (need.input_shape[2], need.input_shape[3]), {})
         place.setdefault(need.model, []).append(need)
     for size, models in by_size.items():
-        for profile in cache.survey().profiles(list(models), size):
+        for profile in cache.choosing.survey().profiles(list(models), size):
             for need in models[profile.name]:
                 yield need, profile
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ import streamlit as st
 
 from explorer.analysis.units import rounded
 from explorer.figures.lesson_curves import MOST_LOOKS, Axes, Curve, lesson_curves, stacked
+from explorer.latency import DeviceQueue
 from explorer.lessons.arms import ARMS, Arm
 from explorer.lessons.gradients import DATA, Flow
 from explorer.lessons.training import SCHEDULES, Recorded, Run, Setup, train
@@ -23,7 +23,7 @@ from pages.shared import address
 from pages.shared.cache import gradients as cache
 from pages.shared.jobs import Job
 from pages.shared.learn.lesson import Lesson
-from pages.shared.text import N_, _, n_
+from pages.shared.text import N_, _, language, n_
 from pages.shared.widgets import theme
 
 PRESETS: Final = {
@@ -55,15 +55,16 @@ _MEASURES: Final = {
     "loss": N_("Training loss"),
 }
 _SCHEDULES: Final = {"constant": N_("constant"), "cosine": N_("cosine")}
-_TRAINING: Final = threading.BoundedSemaphore(1)
+_TRAINING: Final = DeviceQueue()
 """One training at a time: two would only halve each other's speed."""
 _LEFT_AFTER: Final = 120
 """Seconds without a look after which a page is taken to be closed. Browsers wake a page in the
 background once a minute."""
-_POLL: Final = 1.0
+_POLL: Final = 1.5
 _MOST_RUNS: Final = 16
 _STYLE: Final = Path(__file__).with_name("gradients.css")
 _JOB, _SEEN, _RUNS = "gradients_job", "gradients_seen", "gradients_runs"
+_DRAWN: Final = "gradients_drawn"
 
 
 class Choice(NamedTuple):
@@ -473,7 +474,7 @@ def _results(lesson: Lesson, chosen: Choice, live: Sequence[Run]) -> None:
     if not runs and not records:
         st.info(_nothing(), icon=":material/info:")
         return
-    lesson.plot(_training_figure(chosen, runs, records), "gradients_training",
+    lesson.plot(_drawn(chosen, runs, records), "gradients_training",
                 _("Error after each epoch, one line for each run"))  # fmt: skip
     for run in runs:
         if run.ending == "diverged":
@@ -516,6 +517,16 @@ def _records(chosen: Choice) -> list[Recorded]:
     ]
     as_long = [record for record in found if record.run.setup.epochs == chosen.epochs]
     return as_long or [record for record in found if record.run.setup.epochs == EPOCHS[2]]
+
+
+def _drawn(chosen: Choice, runs: Sequence[Run], records: Sequence[Recorded]) -> str:
+    """The curves; drawn anew only if something is new, since a training needs the processor."""
+    points = tuple((run.setup, len(run.points)) for run in runs)
+    shown = (chosen, points, len(records), theme(), language())
+    known = st.session_state.get(_DRAWN)
+    if known is None or known[0] != shown:
+        known = st.session_state[_DRAWN] = (shown, _training_figure(chosen, runs, records))
+    return str(known[1])
 
 
 def _training_figure(chosen: Choice, runs: Sequence[Run], records: Sequence[Recorded]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from html import escape
@@ -19,6 +18,7 @@ from explorer.diagram.interactive import theme_data
 from explorer.diagram.marks import Status, marks_data
 from explorer.errors import OptionError
 from explorer.figures.lesson_curves import Axes, Curve, lesson_curves
+from explorer.latency import DeviceQueue
 from explorer.lessons.gradients import Flow, gradient_flow
 from explorer.lessons.lab import (
     GROUPS,
@@ -48,7 +48,7 @@ MOST_STEPS: Final = 24
 """Steps that a link carries; the oldest go first."""
 _MOST_TEXT: Final = 24
 """Characters of a value that is typed."""
-_BACKWARD: Final = threading.BoundedSemaphore(1)
+_BACKWARD: Final = DeviceQueue()
 """One visitor's backward passes at a time."""
 _JOB, _ASKED, _FLOWS = "lab_job", "lab_asked", "lab_flows"
 _HEIGHT: Final = 520
@@ -669,8 +669,8 @@ def _chip(chip: _Chip, *, hidden: bool) -> str:
     name = f"<span>{escape(chip.label)}</span>"
     if hidden:
         return f'<div class="lab-chip">{name}<small>{escape(chip.before)} →</small><b>?</b></div>'
-    if chip.before == chip.after and (chip.ratio is None or abs(chip.ratio - 1) < 0.0005):
-        same = escape(_("same"))
+    if chip.before == chip.after and (chip.ratio is None or abs(chip.ratio - 1) < 0.0001):
+        same = escape(_("unchanged"))
         return (
             f'<div class="lab-chip same">{name}<small></small><b>{escape(chip.after)}</b>'
             f"<i>{same}</i></div>"
@@ -689,8 +689,9 @@ def _change(ratio: float) -> str:
     """For example "+9.9%", "×2.79", "×0.11"."""
     if ratio >= 2 or ratio <= 0.5:
         return f"×{rounded(ratio)}"
-    size = f"{100 * (ratio - 1):+.1f}%".replace("-", "−")
-    return size if size not in ("+0.0%", "−0.0%") else ("+" if ratio > 1 else "−") + "<0.1%"
+    change = 100 * (ratio - 1)
+    size = f"{change:+.1f}" if abs(change) >= 0.05 else f"{change:+.1g}"
+    return size.replace("-", "−") + "%"
 
 
 def failed(view: View) -> bool:
@@ -821,7 +822,7 @@ def picture(view: View, height: int) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         if before != after:
             st.segmented_control(
-                _("Network"), ["before", "after"], key="lab_side", required=True,
+                _("Drawn network"), ["before", "after"], key="lab_side", required=True,
                 format_func={"before": _("before"), "after": _("after")}.__getitem__,
                 on_change=address.touch,
             )  # fmt: skip
@@ -880,7 +881,10 @@ def _act() -> None:
 def gradients(lesson: Lesson, view: View) -> None:
     """One backward pass of both networks, when it is asked for."""
     before, after = view.start, view.after()
-    if before == after or failure(evaluated(before)) or failure(evaluated(after)):
+    if failure(evaluated(before)) or failure(evaluated(after)):
+        st.caption(_("There is nothing to run until the network can be built."))
+        return
+    if before == after:
         st.caption(_("Turn a decision first: then the gradients of both networks are compared."))
         return
     state = st.session_state
@@ -1002,6 +1006,9 @@ def _first_to_last(flow: Flow) -> str:
 def take_along(view: View) -> None:
     """The source of the edited network, and the way to the full comparison."""
     after = view.after()
+    if failure(evaluated(after)):
+        st.caption(_("There is no code to copy until the network can be built."))
+        return
     options = {
         name: value
         for name, value in after.build_options.items()

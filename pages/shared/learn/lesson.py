@@ -245,7 +245,7 @@ def kept() -> dict[str, str]:
     """What a link to another page takes along: the language."""
     # Not what the address says: the language may have been chosen in this very run, and a link
     # without it would be one more step for the browser's Back.
-    language = address.recorded().get("lang")
+    language = address.following().get("lang")
     return {"lang": language} if language else {}
 
 

@@ -20,6 +20,7 @@ from pages.shared.choice import Choice
 from pages.shared.performance.parts import ROW, metric, rounded_number
 from pages.shared.runs import Run
 from pages.shared.setup import CALIBRATION, View
+from pages.shared.text import _
 from pages.shared.widgets import plain, theme
 
 _OWN, _CHOSEN = "own", "chosen"
@@ -106,13 +107,15 @@ def open_choice() -> None:
 
 def _choose(groups: dict[Group, list[Run]]) -> Group:
     st.selectbox(
-        "Runs",
+        _("Runs"),
         list(groups),
         key="performance_runs",
         format_func=lambda group: _title(group, groups[group]),
         on_change=address.touch,
-        help="Runs on one device in one number type: shipped with this version, measured in this "
-        "session, or imported from a file.",
+        help=_(
+            "Runs on one device in one number type: shipped with this version, "
+            "measured in this session, or imported from a file."
+        ),
     )
     chosen: Group = st.session_state["performance_runs"]
     return chosen
@@ -137,7 +140,7 @@ def _device(members: Sequence[Run], group: Group, view: View) -> tuple[Device, s
     }
     if machine:
         st.segmented_control(
-            "Predicted with", list(names), key="performance_fit", required=True,
+            _("Predicted with"), list(names), key="performance_fit", required=True,
             format_func=names.__getitem__, on_change=address.touch,
         )  # fmt: skip
     if machine and st.session_state["performance_fit"] == _OWN:
@@ -187,7 +190,10 @@ def _compared(members: Sequence[Run], device: Device) -> Found:
     for done, (need, profile) in enumerate(cache.surveyed(distinct), 1):
         profiles[need] = profile
         if done % 5 == 0 and done < len(distinct):
-            progress.progress(done / len(distinct), f"Traced {done} of {len(distinct)} models")
+            progress.progress(
+                done / len(distinct),
+                _("Traced {done} of {distinct} models").format(done=done, distinct=len(distinct)),
+            )
     progress.empty()
     compared = []
     for at, need in needs.items():
@@ -205,7 +211,7 @@ def _compared(members: Sequence[Run], device: Device) -> Found:
 def _scatter(found: Found, group: Group, choice: Choice) -> None:
     if not found.compared:
         st.info(
-            "None of these runs can be predicted: " + _reasons(found.left_out),
+            _("None of these runs can be predicted: ") + _reasons(found.left_out),
             icon=":material/scatter_plot:",
         )
         return
@@ -214,7 +220,7 @@ def _scatter(found: Found, group: Group, choice: Choice) -> None:
         _numbers(told, group)
         st.markdown(_sentence(told))
     else:
-        st.caption("From three runs on, this also says how well they agree.")
+        st.caption(_("From three runs on, this also says how well they agree."))
     st.plotly_chart(
         json.loads(cache.agreement_json(found.compared, group.took, theme(), choice.model)),
         key="chart_agreement",
@@ -223,22 +229,30 @@ def _scatter(found: Found, group: Group, choice: Choice) -> None:
         alt=f"{group.took.capitalize()} against predicted time of {len(found.compared)} runs",
     )
     if found.left_out:
-        st.caption(f"Left out: {_reasons(found.left_out)}")
+        st.caption(_("Left out: {reasons}").format(reasons=_reasons(found.left_out)))
 
 
 def _numbers(told: Agreement, group: Group) -> None:
     with st.grid(4, min_column_width=140, gap="small", key="agreement_metrics"):
-        metric("Median ratio", rounded(told.median_ratio), f"{group.took} / predicted")
         metric(
-            "Middle half",
-            f"{rounded(told.low_ratio, 2)}–{rounded(told.high_ratio, 2)}",
-            "of the ratios",
+            _("Median ratio"),
+            rounded(told.median_ratio),
+            _("{took} / predicted").format(took=group.took),
         )
-        metric("Median error", f"{100 * told.median_error:,.0f}%", f"of {group.took} time")
         metric(
-            "Rank correlation",
+            _("Middle half"),
+            f"{rounded(told.low_ratio, 2)}–{rounded(told.high_ratio, 2)}",
+            _("of the ratios"),
+        )
+        metric(
+            _("Median error"),
+            f"{100 * told.median_error:,.0f}%",
+            _("of {took} time").format(took=group.took),
+        )
+        metric(
+            _("Rank correlation"),
             _correlation(told.rank),
-            f"MACs: {_correlation(told.macs_rank)}",
+            _("MACs: {correlation}").format(correlation=_correlation(told.macs_rank)),
         )
 
 
@@ -303,7 +317,7 @@ def _table(found: Found, group: Group) -> None:
         for each in ordered
     ]
     column = st.column_config
-    with st.expander(f"All {len(rows)} runs, by ratio"):
+    with st.expander(_("All {rows} runs, by ratio").format(rows=len(rows))):
         st.dataframe(
             pd.DataFrame(rows),
             hide_index=True,
@@ -312,9 +326,11 @@ def _table(found: Found, group: Group) -> None:
                 "Model": column.TextColumn(width=190),
                 "Run": column.TextColumn(width=170),
                 "MACs": column.NumberColumn(format="localized", width=120),
-                "Predicted": column.NumberColumn("Predicted, ms", format="localized", width=100),
+                "Predicted": column.NumberColumn(_("Predicted, ms"), format="localized", width=100),
                 "Taken": column.NumberColumn(
-                    f"{group.took.capitalize()}, ms", format="localized", width=100
+                    _("{capitalize}, ms").format(capitalize=group.took.capitalize()),
+                    format="localized",
+                    width=100,
                 ),
                 "Ratio": column.NumberColumn(format="localized", width=70),
             },

@@ -12,6 +12,7 @@ from pages.shared import address, runs
 from pages.shared.cache import performance as cache
 from pages.shared.jobs import Job, queue_text
 from pages.shared.setup import CALIBRATION, OWN, View, numbers_of
+from pages.shared.text import _
 from pages.shared.ways import Ways, current
 from pages.shared.widgets import plain
 
@@ -36,14 +37,17 @@ def button() -> None:
     """Offer to measure this machine."""
     job: Job[Calibration] | None = st.session_state.get(_JOB)
     st.button(
-        "Measure this machine",
+        _("Measure this machine"),
         key="calibrate",
         icon=":material/speed:",
         disabled=job is not None and job.running,
         on_click=_start,
         args=(current(),),
-        help="Predict for the machine that this server runs on: times matrix products in every "
-        "number type, a copy in memory and calls of a tiny layer, some seconds in all.",
+        help=_(
+            "Predict for the machine that this server runs on: times matrix products "
+            "in every number type, a copy in memory and calls of a tiny layer, some "
+            "seconds in all."
+        ),
     )
 
 
@@ -69,9 +73,16 @@ def _told(view: View) -> None:
     threads = f", {threads_text(environment.threads)}" if environment.device == "cpu" else ""
     load = "" if environment.load is None else f", beside a load of {environment.load:g}"
     st.caption(
-        f"Calibrated {runs.utc(environment.date)} on {plain(environment.device_name)} "
-        f"({environment.device}{threads}{load}). Other work on the machine makes these numbers "
-        "lower than it could reach."
+        _(
+            "Calibrated {utc} on {device_name} ({device}{threads}{load}). Other work "
+            "on the machine makes these numbers lower than it could reach."
+        ).format(
+            utc=runs.utc(environment.date),
+            device_name=plain(environment.device_name),
+            device=environment.device,
+            threads=threads,
+            load=load,
+        )
     )
 
 
@@ -99,7 +110,7 @@ def _watch(job: Job[Calibration]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.progress(at.done / at.total if at.total else 0.0, text)
         st.button(
-            "Stopping" if asked else "Cancel",
+            _("Stopping") if asked else _("Cancel"),
             key="cancel_calibration",
             on_click=job.cancel,
             disabled=asked,

@@ -9,6 +9,7 @@ from pages.shared import cache
 from pages.shared.choice import Choice
 from pages.shared.performance.parts import at_least, batch_text, in_bytes, metric, shares_of
 from pages.shared.setup import View
+from pages.shared.text import _
 from pages.shared.widgets import plain
 
 
@@ -21,19 +22,27 @@ def metrics(choice: Choice, view: View) -> None:
     shares = shares_of(made.found)
     launch_us = f"{rounded(1e6 * setup.device.launch_seconds)} µs each"
     with st.grid(6, min_column_width=130, gap="small", key="metrics"):
-        metric("Predicted time", f"{rounded(made.ms)} ms", f"{_rate(made)} images/s")
-        metric("Launches", count(made.launches), launch_us if setup.launch else "not counted")
-        metric("Bound by", _whole_percents(shares), "mem/math/launch")
-        metric("Memory to run", memory(runs.total), f"peak in {runs.dtype}")
+        metric(
+            _("Predicted time"),
+            _("{ms} ms").format(ms=rounded(made.ms)),
+            _("{rate} images/s").format(rate=_rate(made)),
+        )
+        metric(_("Launches"), count(made.launches), launch_us if setup.launch else _("not counted"))
+        metric(_("Bound by"), _whole_percents(shares), "mem/math/launch")
+        metric(
+            _("Memory to run"), memory(runs.total), _("peak in {dtype}").format(dtype=runs.dtype)
+        )
         if fits.training is None:
-            metric("Memory to train", "none", "fails at this batch")
+            metric(_("Memory to train"), "none", _("fails at this batch"))
         else:
             trains = cache.training(choice, how)
-            metric("Memory to train", at_least(trains), how.short)
+            metric(_("Memory to train"), at_least(trains), how.short)
         metric(
-            f"Batch in {rounded(setup.device.memory / 1e9)} GB",
+            _("Batch in {value} GB").format(value=rounded(setup.device.memory / 1000000000.0)),
             batch_text(fits.inference),
-            f"{batch_text(fits.training)} to train" if fits.training else "to run",
+            _("{batch_text} to train").format(batch_text=batch_text(fits.training))
+            if fits.training
+            else _("to run"),
         )
 
 

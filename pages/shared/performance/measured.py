@@ -17,6 +17,7 @@ from pages.shared.measuring import Apart
 from pages.shared.performance.parts import ROW, badge, chart, rounded_number, short
 from pages.shared.setup import Setup, View
 from pages.shared.tables import select_table, text_width
+from pages.shared.text import _
 from pages.shared.view import select_point
 from pages.shared.widgets import plain, theme
 
@@ -28,7 +29,7 @@ _NO_GPU = (
 
 def measured_tab(choice: Choice, view: View) -> None:
     """A measurement on request, and one table in which every row says its origin."""
-    st.markdown("**Side by side**")
+    st.markdown(_("**Side by side**"))
     rows = [_predicted_row(choice, view), *runs.results(choice)]
     column = st.column_config
     st.dataframe(
@@ -85,7 +86,7 @@ def _taken_apart(found: Apart, view: View) -> None:
     """The layers measured, beside what is predicted, and how they add up to the pass."""
     setup = _in_the_same_type(view.setup, found)
     parts = more.parts(found.choice, setup, found.measured)
-    st.markdown("**Each layer, measured**")
+    st.markdown(_("**Each layer, measured**"))
     _sum_bar(parts)
     chart(
         "chart_parts",
@@ -95,14 +96,22 @@ def _taken_apart(found: Apart, view: View) -> None:
     )
     kept = setup.device.name
     st.caption(
-        f"Bars: medians of {found.measured.passes} passes with hooks, measured on "
-        f"{plain(found.measured.record.environment.device_name)}. Ticks: predicted for "
-        f"{plain(kept)}"
+        _(
+            "Bars: medians of {passes} passes with hooks, measured on {device_name}. "
+            "Ticks: predicted for {kept}"
+        ).format(
+            passes=found.measured.passes,
+            device_name=plain(found.measured.record.environment.device_name),
+            kept=plain(kept),
+        )
         + (
             "."
             if "calibrated" in kept
-            else ", which is another machine unless you chose this one: “Measure this machine” "
-            "above makes the ticks a prediction for the machine that the bars are from."
+            else _(
+                ", which is another machine unless you chose this one: “Measure this "
+                "machine” above makes the ticks a prediction for the machine that the "
+                "bars are from."
+            )
         )
     )
     _parts_table(parts, view)
@@ -182,17 +191,24 @@ def _parts_table(parts: Parts, view: View) -> None:
                 options=list(KIND_COLORS[shade]),
                 color=[pill_color(kind, shade) for kind in KIND_COLORS[shade]],
             ),
-            "Measured": column.NumberColumn("Measured, ms", format="%.4f", width=96),
+            "Measured": column.NumberColumn(_("Measured, ms"), format="%.4f", width=96),
             "Share": column.ProgressColumn(
-                "Share of the pass", format="%.2f%%", min_value=0, max_value=100, width=112
+                _("Share of the pass"), format="%.2f%%", min_value=0, max_value=100, width=112
             ),
-            "Predicted": column.NumberColumn("Predicted, ms", format="%.4f", width=96),
-            "Ratio": column.NumberColumn("Times as long", format="localized", width=96),
+            "Predicted": column.NumberColumn(_("Predicted, ms"), format="%.4f", width=96),
+            "Ratio": column.NumberColumn(_("Times as long"), format="localized", width=96),
         },
     )
     st.caption(
-        f"{len(keys)} calls take {_ms(parts.layers_ms)} ms, predicted "
-        f"{_ms(parts.predicted_layers_ms)} ms. Between them lie {_ms(parts.rest_ms)} ms "
-        f"({percent(parts.rest_ms / parts.hooked_ms)}): additions, concatenations and Python, "
-        f"predicted {_ms(parts.predicted_rest_ms)} ms."
+        _(
+            "{keys} calls take {ms} ms, predicted {ms2} ms. Between them lie {ms3} "
+            "ms ({value}): additions, concatenations and Python, predicted {ms4} ms."
+        ).format(
+            keys=len(keys),
+            ms=_ms(parts.layers_ms),
+            ms2=_ms(parts.predicted_layers_ms),
+            ms3=_ms(parts.rest_ms),
+            value=percent(parts.rest_ms / parts.hooked_ms),
+            ms4=_ms(parts.predicted_rest_ms),
+        )
     )

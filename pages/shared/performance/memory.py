@@ -14,6 +14,7 @@ from pages.shared.choice import Choice
 from pages.shared.performance.parts import ROW, badge, chart, fits, metric, short
 from pages.shared.setup import View, budget_field
 from pages.shared.tables import select_table, text_width
+from pages.shared.text import _
 from pages.shared.view import select_point
 from pages.shared.widgets import plain, theme
 
@@ -27,16 +28,19 @@ def memory_tab(choice: Choice, view: View) -> None:
         budget_field(view)
         fits(choice, view, "inference")
     with st.grid(5, min_column_width=118, gap="small", key="memory_metrics"):
-        metric("Parameters", memory(found.parameter_bytes), "")
-        metric("Buffers", memory(found.buffer_bytes), "")
-        metric("Activations", memory(found.eager_peak), "")
-        metric("Input, of it", memory(found.input_bytes), "")
-        metric("At best", memory(found.ideal_peak), "")
+        metric(_("Parameters"), memory(found.parameter_bytes), "")
+        metric(_("Buffers"), memory(found.buffer_bytes), "")
+        metric(_("Activations"), memory(found.eager_peak), "")
+        metric(_("Input, of it"), memory(found.input_bytes), "")
+        metric(_("At best"), memory(found.ideal_peak), "")
     st.caption(
-        f"One forward pass in {dtype}, batch of {found.batch}, in evaluation mode: parameters, "
-        f"buffers and activations at their peak take {memory(found.total)}. At best: activations "
-        "if each tensor were freed right after its last use. Scratch of a kernel and what an "
-        "allocator holds in reserve are not counted."
+        _(
+            "One forward pass in {dtype}, batch of {batch}, in evaluation mode: "
+            "parameters, buffers and activations at their peak take {total}. At "
+            "best: activations if each tensor were freed right after its last use. "
+            "Scratch of a kernel and what an allocator holds in reserve are not "
+            "counted."
+        ).format(dtype=dtype, batch=found.batch, total=memory(found.total))
     )
     chart(
         "chart_memory",
@@ -49,7 +53,7 @@ def memory_tab(choice: Choice, view: View) -> None:
 
 
 def _alive(blocks: Sequence[Alive], peak: int, view: View) -> None:
-    st.markdown("**Alive at the peak**")
+    st.markdown(_("**Alive at the peak**"))
     keys = ["" if block.key == "input" else block.key for block in blocks]
     frame = pd.DataFrame(
         {
@@ -72,15 +76,15 @@ def _alive(blocks: Sequence[Alive], peak: int, view: View) -> None:
             "Shape": column.TextColumn(width=118),
             "MiB": column.NumberColumn(format="%.2f", width=64),
             "Share": column.ProgressColumn(
-                "Share of the peak", format="%.1f%%", min_value=0, max_value=100, width=120
+                _("Share of the peak"), format="%.1f%%", min_value=0, max_value=100, width=120
             ),
         },
     )
-    st.caption("Shapes are those of the traced batch; MiB of the number type above.")
+    st.caption(_("Shapes are those of the traced batch; MiB of the number type above."))
 
 
 def _number_types(choice: Choice) -> None:
-    st.markdown("**What if: number types**")
+    st.markdown(_("**What if: number types**"))
     found = cache.number_types(choice)
     column = st.column_config
     st.dataframe(
@@ -96,9 +100,9 @@ def _number_types(choice: Choice) -> None:
         row_height=ROW,
         column_config={
             "Type": column.TextColumn(width=80),
-            "Weights": column.NumberColumn("Weights, MiB", format="%.2f", width=95),
-            "Activations": column.NumberColumn("Peak, MiB", format="%.2f", width=85),
-            "Both": column.NumberColumn("Both, MiB", format="%.2f", width=85),
+            "Weights": column.NumberColumn(_("Weights, MiB"), format="%.2f", width=95),
+            "Activations": column.NumberColumn(_("Peak, MiB"), format="%.2f", width=85),
+            "Both": column.NumberColumn(_("Both, MiB"), format="%.2f", width=85),
         },
     )
     st.caption("".join(f"- {each.dtype}: {plain(each.assumption)}\n" for each in found))

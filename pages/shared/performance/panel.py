@@ -17,6 +17,7 @@ from pages.shared.cache import performance as more
 from pages.shared.choice import Choice
 from pages.shared.performance.parts import BOUNDS
 from pages.shared.setup import View
+from pages.shared.text import _
 from pages.shared.view import select
 from pages.shared.widgets import plain, theme
 
@@ -38,7 +39,7 @@ def layer_panel(choice: Choice, view: View) -> None:
             _time(choice, view)
         if view.layer:
             st.button(
-                "Clear the selection",
+                _("Clear the selection"),
                 key="clear",
                 type="tertiary",
                 icon=":material/close:",
@@ -48,7 +49,11 @@ def layer_panel(choice: Choice, view: View) -> None:
 
 
 def _missing(view: View, what: str) -> None:
-    st.caption(f":orange[No layer called {plain(view.layer)} {what} here.]")
+    st.caption(
+        _(":orange[No layer called {layer} {what} here.]").format(
+            layer=plain(view.layer), what=what
+        )
+    )
 
 
 # ----------------------------------------------------------------------- time
@@ -60,10 +65,10 @@ def _time(choice: Choice, view: View) -> None:
         _missing(view, "takes time")
     if found is None:
         found = cache.time_of(choice, view.setup, cache.forecast(choice, view.setup).slowest)
-        st.caption("The layer that takes longest. Select another in a chart or a table.")
+        st.caption(_("The layer that takes longest. Select another in a chart or a table."))
     if found is None:
         return
-    st.subheader(f"{rounded(found.ms)} ms predicted", anchor=False)
+    st.subheader(_("{ms} ms predicted").format(ms=rounded(found.ms)), anchor=False)
     _facts(found.key, _time_facts(found))
     _lines([(line.label, line.formula, line.result) for line in found.lines])
 
@@ -95,7 +100,10 @@ def _memory(choice: Choice, view: View) -> None:
     )  # fmt: skip
     if found is None:
         return
-    st.subheader(f"{memory(found.allocated_bytes)} of activations", anchor=False)
+    st.subheader(
+        _("{allocated_bytes} of activations").format(allocated_bytes=memory(found.allocated_bytes)),
+        anchor=False,
+    )
     part = found.peak_bytes / whole.eager_peak if whole.eager_peak else 0.0
     _facts(
         found.key,
@@ -133,7 +141,7 @@ def _block_lines(found: LayerMemory) -> list[Line]:
 
 def _training(choice: Choice, view: View) -> None:
     if cache.failure(cache.trained(choice)):
-        st.caption("It does not train at this size and batch.")
+        st.caption(_("It does not train at this size and batch."))
         return
     how = view.training
     step = cache.training(choice, how)
@@ -144,7 +152,10 @@ def _training(choice: Choice, view: View) -> None:
     )  # fmt: skip
     if found is None:
         return
-    st.subheader(f"{memory(found.kept_bytes)} saved for backward", anchor=False)
+    st.subheader(
+        _("{kept_bytes} saved for backward").format(kept_bytes=memory(found.kept_bytes)),
+        anchor=False,
+    )
     share = found.kept_bytes / step.saved_bytes if step.saved_bytes and not step.segments else None
     _facts(
         found.key,
@@ -158,7 +169,7 @@ def _training(choice: Choice, view: View) -> None:
         },
     )
     if step.segments:
-        st.caption("With checkpoints this is kept only while its run is computed again.")
+        st.caption(_("With checkpoints this is kept only while its run is computed again."))
     _lines(_kept_lines(found))
 
 

@@ -14,6 +14,7 @@ from explorer.analysis.units import count, memory, rounded
 from pages.shared import cache
 from pages.shared.choice import Choice
 from pages.shared.setup import View
+from pages.shared.text import _
 
 Origin = Literal["predicted", "recorded", "measured"]
 
@@ -98,23 +99,35 @@ def fits(choice: Choice, view: View, what: Literal["inference", "training"]) -> 
     fits = cache.fits(choice, view.setup.dtype, view.training, in_bytes(view.budget))
     found = fits.inference if what == "inference" else fits.training
     if found is None:
-        st.markdown("It does not train at this size and batch.")
+        st.markdown(_("It does not train at this size and batch."))
         return
     how = view.setup.dtype if what == "inference" else view.training.name
     budget = f"{rounded(view.budget, 4)} GB"
     if not found.batch:
         st.markdown(
-            f"Not even one image fits in {budget} ({how}): it takes {gigabytes(found.total)}."
+            _("Not even one image fits in {budget} ({how}): it takes {gigabytes}.").format(
+                budget=budget, how=how, gigabytes=gigabytes(found.total)
+            )
         )
         return
     doing = "Runs" if what == "inference" else "Trains"
     up_to = "at most" if found.is_lower_bound else "up to"
     st.markdown(
-        f"{doing} in {budget} {up_to} **batch {batch_text(found).removeprefix('≤ ')}** ({how}), "
-        f"which takes {gigabytes(found.total)}; one image more takes {gigabytes(found.next_total)}."
+        _(
+            "{doing} in {budget} {up_to} **batch {removeprefix}** ({how}), which "
+            "takes {gigabytes}; one image more takes {gigabytes2}."
+        ).format(
+            doing=doing,
+            budget=budget,
+            up_to=up_to,
+            removeprefix=batch_text(found).removeprefix("≤ "),
+            how=how,
+            gigabytes=gigabytes(found.total),
+            gigabytes2=gigabytes(found.next_total),
+        )
     )
 
 
 def gigabytes(nbytes: int) -> str:
     """With so many digits that neighbouring batches differ."""
-    return f"{rounded(nbytes / 1e9, 6)} GB"
+    return _("{value} GB").format(value=rounded(nbytes / 1000000000.0, 6))

@@ -12,6 +12,7 @@ from pages.shared.choice import Choice
 from pages.shared.performance.parts import badge, chart, rounded_number, short
 from pages.shared.setup import View
 from pages.shared.tables import select_table, text_width
+from pages.shared.text import _
 from pages.shared.view import select_point
 from pages.shared.widgets import plain, theme
 
@@ -39,10 +40,10 @@ def roofline_tab(choice: Choice, view: View) -> None:
         )
     st.caption(text)
     device = view.setup.device
-    with st.expander(f"Where the numbers of {device.name} come from"):
+    with st.expander(_("Where the numbers of {name} come from").format(name=device.name)):
         st.markdown(f"{plain(device.source)}. {plain(device.checked)}".strip())
         if not device.launch_measured:
-            st.caption("The time of a launch is an assumption, never a vendor's number.")
+            st.caption(_("The time of a launch is an assumption, never a vendor's number."))
 
 
 def layers_tab(choice: Choice, view: View) -> None:
@@ -69,8 +70,9 @@ def layers_tab(choice: Choice, view: View) -> None:
         }
     )
     st.caption(
-        f"{len(frame)} layers take time, {rounded(frame['ms'].sum())} ms in all. Click one to see "
-        "how its time comes about."
+        _(
+            "{frame} layers take time, {sum} ms in all. Click one to see how its time comes about."
+        ).format(frame=len(frame), sum=rounded(frame["ms"].sum()))
     )
     column, shade = st.column_config, theme()
     select_table(
@@ -87,12 +89,12 @@ def layers_tab(choice: Choice, view: View) -> None:
             ),
             "ms": column.NumberColumn(format="localized", width=62),
             "Share": column.ProgressColumn(
-                "Share of time", format="%.2f%%", min_value=0, max_value=100, width=96
+                _("Share of time"), format="%.2f%%", min_value=0, max_value=100, width=96
             ),
-            "Bound": column.TextColumn("Waits for", width=78),
+            "Bound": column.TextColumn(_("Waits for"), width=78),
             "MACs": column.NumberColumn(format="localized", width=103),
-            "Moved": column.NumberColumn("MiB moved", format="%.2f", width=78),
-            "Intensity": column.NumberColumn("Ops a byte", format="localized", width=78),
+            "Moved": column.NumberColumn(_("MiB moved"), format="%.2f", width=78),
+            "Intensity": column.NumberColumn(_("Ops a byte"), format="localized", width=78),
         },
     )
 

@@ -12,6 +12,7 @@ from pages.shared.choice import Choice
 from pages.shared.performance.parts import ROW, badge, chart, fits, short
 from pages.shared.setup import PRECISIONS, TRAINERS, Training, View, training_controls
 from pages.shared.tables import select_table
+from pages.shared.text import _
 from pages.shared.widgets import failed, plain, theme
 
 
@@ -77,7 +78,7 @@ def _parts(step: TrainingMemory, view: View) -> None:
         "Saved for backward": step.saved_bytes,
         "Working": step.working_bytes,
     }
-    with st.expander("Bytes of each part, and what is saved"):
+    with st.expander(_("Bytes of each part, and what is saved")):
         sums, kept = st.columns(2, gap="medium")
         column = st.column_config
         sums.dataframe(

@@ -12,6 +12,7 @@ from pages.shared import cache
 from pages.shared.choice import Choice
 from pages.shared.performance.parts import BOUNDS, ROW, badge, rounded_number, shares_of
 from pages.shared.setup import Setup, View
+from pages.shared.text import _
 from pages.shared.widgets import plain, theme
 
 
@@ -21,7 +22,7 @@ def why(choice: Choice, view: View) -> None:
     found = cache.forecast(choice, view.setup).found
     _bounds_bar(shares_of(found))
     st.markdown("".join(f"- {plain(sentence)}\n" for sentence in found.sentences))
-    st.subheader("Fewer MACs, not faster: three networks on this device", anchor=False)
+    st.subheader(_("Fewer MACs, not faster: three networks on this device"), anchor=False)
     _story(view.setup)
 
 
@@ -63,21 +64,25 @@ def _story(setup: Setup) -> None:
         row_height=ROW,
         column_config={
             "Architecture": column.TextColumn(width=118),
-            "MACs": column.NumberColumn("G MACs", format="%.2f", width=64),
+            "MACs": column.NumberColumn(_("G MACs"), format="%.2f", width=64),
             "Launches": column.NumberColumn(width=70),
             "Moved": column.NumberColumn(
-                "MiB moved", format="%.0f", width=80, help="Read and written, for one image."
+                _("MiB moved"), format="%.0f", width=80, help=_("Read and written, for one image.")
             ),
             "Ops a byte": column.NumberColumn(format="localized", width=80),
             "ms": column.NumberColumn("ms", format="localized", width=58),
-            "Images/s": column.NumberColumn("Images/s", format="localized", width=78),
-            "Images/s at 64": column.NumberColumn("Images/s at 64", format="localized", width=100),
+            "Images/s": column.NumberColumn(_("Images/s"), format="localized", width=78),
+            "Images/s at 64": column.NumberColumn(
+                _("Images/s at 64"), format="localized", width=100
+            ),
         },
     )
     device, dtype = setup.device.name, "TF32" if setup.tf32 else setup.dtype
     st.caption(
-        f"Predicted at 224 × 224 on {plain(device)} in {dtype}. All but the last column are "
-        "for one image."
+        _(
+            "Predicted at 224 × 224 on {device} in {dtype}. All but the last column "
+            "are for one image."
+        ).format(device=plain(device), dtype=dtype)
     )
     if told.sentences:
         st.markdown("".join(f"- At batch 64, {plain(each)}\n" for each in told.sentences))
