@@ -59,13 +59,19 @@ def extracted() -> dict[Path, Catalog]:
             if message not in seen:
                 seen.add(message)
                 found.setdefault(catalogue(path), Catalog()).add(message)
-    for name, texts in (("models", model_texts()), ("data", notes())):
+    for name, texts in (("models", [*model_texts(), *option_names()]), ("data", notes())):
         catalog = found.setdefault(LOCALES[1] / "{language}" / f"{name}.po", Catalog())
         for text in texts:
             if text not in seen:
                 seen.add(text)
                 catalog.add(text)
     return found
+
+
+def option_names() -> list[str]:
+    """Names of the models' options, as the sidebar shows them."""
+    options = [option for name in list_models() for option in get_spec(name).options]
+    return sorted({option.replace("_", " ").capitalize() for option in options})
 
 
 def notes() -> list[str]:

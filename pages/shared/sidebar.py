@@ -103,16 +103,18 @@ def _architecture() -> ModelSpec:
         width="stretch",
     )
     names = image_models(source)
-    order = "families in order of their first paper" if source == "layerwise" else "by name"
+    help_ = (
+        _("{n} architectures, families in order of their first paper. Type to search.")
+        if source == "layerwise"
+        else _("{n} architectures, by name. Type to search.")
+    )
     st.selectbox(
         _("Architecture"),
         names,
         format_func=_model_label,
         key="model",
         on_change=_change_model,
-        help=_("{names:,} architectures, {order}. Type to search.").format(
-            names=len(names), order=order
-        ),
+        help=help_.format(n=f"{len(names):,}"),
     )
     return get_spec(state["model"])
 
@@ -143,7 +145,7 @@ def _change_model() -> None:
     shown: Choice = st.session_state[_SHOWN]
     before, native = native_choice(shown.model), native_choice(st.session_state["model"])
     batch, channels, *size = shown.input_shape
-    _, native_channels, *native_size = native.input_shape
+    _batch, native_channels, *native_size = native.input_shape
     by_hand = tuple(size) != before.input_shape[2:]
     legal = all(s >= low for s, low in zip(size, native.spec.min_size, strict=True))
     height, width = size if by_hand and legal else native_size
@@ -212,6 +214,7 @@ def _input(spec: ModelSpec) -> None:
             MODES,
             key="mode",
             required=True,
+            format_func=_,
             width="stretch",
             on_change=address.touch,
         )
