@@ -41,7 +41,7 @@ _PRESET_TITLES: Final = {
     "depth": N_("Depth"),
     "norm": N_("Normalization"),
     "init": N_("Initialization"),
-    "block": N_("Kind of block"),
+    "block": N_("Blocks"),
 }
 _DATA_TITLES: Final = {"digits": N_("Digits"), "noise": N_("Noise")}
 _GRADIENTS: Final = {
@@ -159,6 +159,7 @@ def nets(lesson: Lesson) -> None:
             list(PRESETS),
             key="gradients_preset",
             format_func=lambda name: _(_PRESET_TITLES[name]),
+            label_visibility="collapsed" if lesson.present else "visible",
             on_change=_take_preset,
         )
         if not lesson.present:
@@ -210,6 +211,7 @@ def flow(lesson: Lesson, chosen: Choice) -> None:
         st.segmented_control(
             _("Gradient"), list(_GRADIENTS), key="gradients_of", required=True,
             format_func=lambda name: _(_GRADIENTS[name]), on_change=address.touch,
+            label_visibility="collapsed" if lesson.present else "visible",
         )  # fmt: skip
         lesson.plot(_gradient_figure(chosen, flows), "gradients_flow",
                     _("Gradient of each layer, one line for each network"))  # fmt: skip
@@ -217,6 +219,7 @@ def flow(lesson: Lesson, chosen: Choice) -> None:
         st.segmented_control(
             _("Outputs"), list(_SIGNALS), key="gradients_signal", required=True,
             format_func=lambda name: _(_SIGNALS[name]), on_change=address.touch,
+            label_visibility="collapsed" if lesson.present else "visible",
         )  # fmt: skip
         lesson.plot(_signal_figure(chosen, flows), "gradients_signal_chart",
                     _("Size of each layer's output, one line for each network"))  # fmt: skip

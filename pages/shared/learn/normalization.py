@@ -436,7 +436,7 @@ def dropout_part(lesson: Lesson, chosen: Choice) -> None:
              _("in training: {x}").format(x=f"{found.trained.mean():.3f}")),
             (_("Evaluation minus before"), f"{np.abs(found.evaluated - found.before).max():g}",
              _("largest difference")),
-            (_("1,000 draws minus before"), f"{np.abs(found.average - found.before).max():.3f}",
+            (_("{n} draws minus before").format(n=f"{DRAWS:,}"), f"{np.abs(found.average - found.before).max():.3f}",
              _("largest difference")),
         ],
         key="normalization_dropout",
