@@ -18,6 +18,8 @@ import difflib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from explorer.text import _
+
 if TYPE_CHECKING:
     from explorer.trace.records import Trace
 
@@ -41,10 +43,15 @@ class UnknownModelError(ExplorerError):
     ) -> None:
         self.name = name
         self.nearest = tuple(difflib.get_close_matches(name, list(known), n=3, cutoff=0.4))
-        hint = f"did you mean {', '.join(self.nearest)}?" if self.nearest else "see list_models()."
         if install:
-            hint = f"it is not installed here; pip install {name}."
-        super().__init__(f"There is no {what} called {name!r}: {hint}")
+            text = _(
+                "There is no {what} called {name!r}: it is not installed here; pip install {name}."
+            )
+        elif self.nearest:
+            text = _("There is no {what} called {name!r}: did you mean {nearest}?")
+        else:
+            text = _("There is no {what} called {name!r}: see list_models().")
+        super().__init__(text.format(what=_(what), name=name, nearest=", ".join(self.nearest)))
 
 
 class OptionError(ExplorerError):

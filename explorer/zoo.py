@@ -28,6 +28,7 @@ from explorer._torchvision import import_torchvision
 from explorer.errors import InputSizeError, OptionError, UnknownModelError
 from explorer.models import _registry
 from explorer.models._registry import ModelSpec, Option, OptionValue, Paper, check_options
+from explorer.text import _
 
 Source = Literal["layerwise", "torchvision", "timm"]
 SOURCES: Final[tuple[Source, ...]] = get_args(Source)
@@ -285,8 +286,10 @@ def _torchvision_size(plain: str, module: str, size: tuple[int, int]) -> dict[st
     if module.endswith("maxvit"):
         if size[0] % 224 or size[1] % 224:
             raise InputSizeError(
-                f"torchvision's {plain} takes multiples of 224 pixels, not {size[0]}x{size[1]}; "
-                "224x224 works.",
+                _(
+                    "torchvision's {plain} takes multiples of 224 pixels, not "
+                    "{height}x{width}; 224x224 works."
+                ).format(plain=plain, height=size[0], width=size[1]),
                 input_shape=shape,
                 suggested_shape=(1, 3, 224, 224),
             )
@@ -295,8 +298,10 @@ def _torchvision_size(plain: str, module: str, size: tuple[int, int]) -> dict[st
     if size[0] != size[1] or size[0] % patch:
         side = max(patch, round((size[0] + size[1]) / 2 / patch) * patch)
         raise InputSizeError(
-            f"torchvision's {plain} takes squares of whole {patch}-pixel patches, not "
-            f"{size[0]}x{size[1]}: {side}x{side} works, and our {plain} takes rectangles.",
+            _(
+                "torchvision's {plain} takes squares of whole {patch}-pixel patches, not "
+                "{height}x{width}: {side}x{side} works, and our {plain} takes rectangles."
+            ).format(plain=plain, patch=patch, height=size[0], width=size[1], side=side),
             input_shape=shape,
             suggested_shape=(1, 3, side, side),
         )
@@ -353,12 +358,24 @@ def _build_timm(
         if "img_size" in given:
             size = given["img_size"]
             raise InputSizeError(
-                f"timm's {plain} cannot be made for images of {size[0]}x{size[1]}; "
-                f"{native[1]}x{native[2]} works.",
+                _(
+                    "timm's {plain} cannot be made for images of {height}x{width}; "
+                    "{native_height}x{native_width} works."
+                ).format(
+                    plain=plain,
+                    height=size[0],
+                    width=size[1],
+                    native_height=native[1],
+                    native_width=native[2],
+                ),
                 input_shape=(1, native[0], *size),
                 suggested_shape=(1, *native),
             ) from error
         if given:
             said = ", ".join(f"{key}={value}" for key, value in given.items())
-            raise OptionError(f"timm:{plain} cannot be built with {said}: {error}.") from error
+            raise OptionError(
+                _("timm:{plain} cannot be built with {said}: {error}.").format(
+                    plain=plain, said=said, error=error
+                )
+            ) from error
         raise

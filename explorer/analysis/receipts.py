@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from explorer.analysis.layers import Layer, axes_text, layers, main_op, window_of
 from explorer.analysis.totals import DEFAULT, Convention
+from explorer.text import N_, _
 from explorer.trace.records import OpRecord, Trace
 
 Shape = tuple[int, ...]
@@ -117,7 +118,11 @@ def _line(label: str, formula: str, result: int) -> ReceiptLine:
 
 # --- output size ---------------------------------------------------------------------------
 
-_AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
+_AXES = {
+    1: (N_("length"),),
+    2: (N_("height"), N_("width")),
+    3: (N_("depth"), N_("height"), N_("width")),
+}
 
 
 def _size_lines(op: OpRecord) -> list[ReceiptLine | None]:
@@ -130,7 +135,7 @@ def _size_lines(op: OpRecord) -> list[ReceiptLine | None]:
     if op.kind == "pooling":
         axes = _AXES.get(len(before) - 2, ())
         return [
-            _line(f"Output {axis} (set by the layer)", str(size), size)
+            _line(_("Output {axis} (set by the layer)").format(axis=_(axis)), str(size), size)
             for axis, size in zip(axes, after[2:], strict=False)
         ]
     if op.kind == "concat" and len(after) == len(before):
@@ -138,7 +143,7 @@ def _size_lines(op: OpRecord) -> list[ReceiptLine | None]:
     if op.kind == "padding":
         return _padding_lines(op, before, after)
     if op.name in ("flatten", "reshape", "view") and len(after) == 2:
-        return [_line("Output features", _product(before[1:]), after[1])]
+        return [_line(_("Output features"), _product(before[1:]), after[1])]
     return []
 
 
@@ -156,7 +161,7 @@ def _window_lines(op: OpRecord, before: Shape, after: Shape) -> list[ReceiptLine
             around = f"{d * (k - 1)}" if window.padding == "same" else "0"
         else:
             around = f"2*{(window.padding or (0,) * len(kernels))[i]}"
-        label = f"Output {axis}"
+        label = _("Output {axis}").format(axis=_(axis))
         if transposed:
             # The reach of a kernel, d*(k - 1) + 1, as one number where nothing dilates it.
             span = str(k) if d == 1 else f"{d}*({k} - 1) + 1"
@@ -166,8 +171,8 @@ def _window_lines(op: OpRecord, before: Shape, after: Shape) -> list[ReceiptLine
             formula = f"ceil(({n} + {around} - {reach}) / {s}) + 1"
             if evaluate(formula) == m + 1:
                 formula += " - 1"
-                label += ", without the window that would start in the padding"
-            label += " (ceil mode)"
+                label += _(", without the window that would start in the padding")
+            label += _(" (ceil mode)")
         else:
             formula = f"floor(({n} + {around} - {reach}) / {s}) + 1"
         lines.append(_line(label, formula, m))
@@ -176,7 +181,11 @@ def _window_lines(op: OpRecord, before: Shape, after: Shape) -> list[ReceiptLine
 
 def _concat_line(op: OpRecord, after: Shape) -> ReceiptLine:
     axis = op.attrs.get("dim", 0) % len(after)
-    name = "Output channels" if axis == 1 and len(after) == 4 else f"Output size of axis {axis}"
+    name = (
+        _("Output channels")
+        if axis == 1 and len(after) == 4
+        else _("Output size of axis {axis}").format(axis=axis)
+    )
     terms = " + ".join(str(tensor.shape[axis]) for tensor in op.input_tensors)
     return _line(name, terms, after[axis])
 
@@ -189,7 +198,9 @@ def _padding_lines(op: OpRecord, before: Shape, after: Shape) -> list[ReceiptLin
         axis = len(before) - 1 - place
         if pads[2 * place] or pads[2 * place + 1]:
             formula = f"{before[axis]} + {pads[2 * place]} + {pads[2 * place + 1]}"
-            lines.append(_line(f"Output size of axis {axis}", formula, after[axis]))
+            lines.append(
+                _line(_("Output size of axis {axis}").format(axis=axis), formula, after[axis])
+            )
     return lines
 
 
@@ -214,8 +225,8 @@ def _parameter_line(trace: Trace, layer: Layer, ops: Sequence[OpRecord]) -> Rece
             if not record.read and record.name.rpartition(".")[0] == layer.path
         ]
     if not layer.params:
-        return ReceiptLine("Parameters (shared, counted where they are first read)", "0", 0)
-    return _line("Parameters", " + ".join(terms) or "0", layer.params)
+        return ReceiptLine(_("Parameters (shared, counted where they are first read)"), "0", 0)
+    return _line(_("Parameters"), " + ".join(terms) or "0", layer.params)
 
 
 def _parameter_term(op: OpRecord, shape: Shape) -> str:
@@ -236,7 +247,8 @@ def _mac_lines(layer: Layer, ops: Sequence[OpRecord]) -> list[ReceiptLine | None
     if len(weighted) == 1:
         return [_line("MACs", _mac_formula(weighted[0]), layer.macs)]
     lines: list[ReceiptLine | None] = [
-        _line(f"MACs of {op.name}", _mac_formula(op), op.macs) for op in weighted
+        _line(_("MACs of {name}").format(name=op.name), _mac_formula(op), op.macs)
+        for op in weighted
     ]
     total = " + ".join(str(op.macs) for op in weighted)
     return [*lines, _line("MACs", total, layer.macs)]
@@ -280,7 +292,7 @@ def _recurrent_formula(op: OpRecord, rank: int) -> str:
 
 # --- everything else -----------------------------------------------------------------------
 
-_OTHER_LABELS = {"normalization": "Normalization", "pooling": "Pooling"}
+_OTHER_LABELS = {"normalization": N_("Normalization"), "pooling": N_("Pooling")}
 
 
 def _other_lines(ops: Sequence[OpRecord], convention: Convention) -> list[ReceiptLine | None]:
@@ -288,18 +300,19 @@ def _other_lines(ops: Sequence[OpRecord], convention: Convention) -> list[Receip
     lines: list[ReceiptLine | None] = []
     for op in ops:
         if op.bias_ops:
-            label = f"Bias additions ({_counted(convention.bias)})"
+            label = _("Bias additions ({whether})").format(whether=_counted(convention.bias))
             lines.append(_line(label, _bias_formula(op), op.bias_ops))
         if op.elementwise_ops:
-            name = _OTHER_LABELS.get(op.kind, "Other arithmetic")
-            of = f" of {op.name.strip('_')}" if len(ops) > 1 else ""
-            label = f"{name}{of} ({_counted(convention.counts(op.kind))})"
+            name = _(_OTHER_LABELS.get(op.kind, N_("Other arithmetic")))
+            if len(ops) > 1:
+                name = _("{what} of {op}").format(what=name, op=op.name.strip("_"))
+            label = f"{name} ({_counted(convention.counts(op.kind))})"
             lines.append(_line(label, _other_formula(op), op.elementwise_ops))
     return lines
 
 
 def _counted(on: bool) -> str:
-    return "counted" if on else "not counted"
+    return _("counted") if on else _("not counted")
 
 
 def _bias_formula(op: OpRecord) -> str:
@@ -338,7 +351,7 @@ def _cost_line(ops: Sequence[OpRecord], convention: Convention) -> ReceiptLine |
             terms.append(str(op.bias_ops))
         if op.elementwise_ops and convention.counts(op.kind):
             terms.append(str(op.elementwise_ops))
-    label = "FLOPs" if convention.unit == "FLOPs" else "MACs and counted operations"
+    label = "FLOPs" if convention.unit == "FLOPs" else _("MACs and counted operations")
     return _line(label, " + ".join(terms), cost)
 
 
@@ -356,13 +369,15 @@ def _memory_line(trace: Trace, layer: Layer, ops: Sequence[OpRecord]) -> Receipt
                 product = _product(tensor.shape)
                 terms.append(str(record.nbytes) if rest else f"{product} * {width}")
     if not terms:
-        whole = "in place" if any(op.in_place for op in ops) else "no new memory"
-        return _line(f"Activation bytes ({whole})", "0", layer.activation_bytes)
+        whole = _("in place") if any(op.in_place for op in ops) else _("no new memory")
+        return _line(
+            _("Activation bytes ({whole})").format(whole=whole), "0", layer.activation_bytes
+        )
     counted = Counter(terms)
     formula = " + ".join(
         term if times == 1 else f"{times} * {term}" for term, times in counted.items()
     )
-    return _line("Activation bytes", formula, layer.activation_bytes)
+    return _line(_("Activation bytes"), formula, layer.activation_bytes)
 
 
 def _sums(trace: Trace, layer: Layer, convention: Convention) -> tuple[ReceiptLine, ...]:
@@ -375,9 +390,9 @@ def _sums(trace: Trace, layer: Layer, convention: Convention) -> tuple[ReceiptLi
         and _is_inside(trace, row, layer.call)
     ]
     columns = (
-        ("Parameters", [row.params for row in inside]),
+        (_("Parameters"), [row.params for row in inside]),
         ("MACs" if convention == DEFAULT else convention.unit, [row.cost for row in inside]),
-        ("Activation bytes", [row.activation_bytes for row in inside]),
+        (_("Activation bytes"), [row.activation_bytes for row in inside]),
     )
     return tuple(_line(label, _sum(numbers), sum(numbers)) for label, numbers in columns)
 
@@ -413,23 +428,42 @@ def _title(layer: Layer, ops: Sequence[OpRecord], main: OpRecord | None) -> str:
     return layer.module_class or layer.label.replace("_", " ").capitalize()
 
 
+_NORMS = {
+    "batch_norm": N_("Batch normalization"),
+    "layer_norm": N_("Layer normalization"),
+    "group_norm": N_("Group normalization"),
+    "instance_norm": N_("Instance normalization"),
+    "rms_norm": N_("Rms normalization"),
+}
+
+
 def title_of(op: OpRecord) -> str:
     """A layer in a reader's words: "7×7 convolution, 3 → 64 channels, stride 2"."""
     if op.kind == "convolution":
         return _convolution_title(op)
     if op.kind == "linear" and len(op.input_tensors) > 1 and op.name == "linear":
         weight = op.input_tensors[1].shape
-        return f"Linear layer, {weight[-1]} → {weight[0]} features"
+        return _("Linear layer, {before} → {after} features").format(
+            before=weight[-1], after=weight[0]
+        )
     if op.kind == "pooling":
         return _pooling_title(op)
     if op.kind in ("add", "concat", "multiply") and len(op.inputs) > 1:
-        word = {"add": "Sum", "concat": "Concatenation", "multiply": "Product"}[op.kind]
-        return f"{word} of {len(op.input_tensors)} tensors"
+        words = {
+            "add": N_("Sum of {n} tensors"),
+            "concat": N_("Concatenation of {n} tensors"),
+            "multiply": N_("Product of {n} tensors"),
+        }
+        return _(words[op.kind]).format(n=len(op.input_tensors))
     if op.kind == "normalization" and op.outputs:
-        return op.name.replace("_norm", " normalization").replace("_", " ").capitalize()
+        return _(
+            _NORMS.get(op.name.removeprefix("native_"), op.name.replace("_", " ").capitalize())
+        )
     if op.kind == "attention" and len(op.input_tensors) > 2:
         query = op.input_tensors[0].shape
-        return f"Attention, {query[-3]} heads of {query[-1]}" if len(query) > 3 else "Attention"
+        if len(query) > 3:
+            return _("Attention, {n} heads of {width}").format(n=query[-3], width=query[-1])
+        return _("Attention")
     return ""
 
 
@@ -442,37 +476,55 @@ def _convolution_title(op: OpRecord) -> str:
     before, after = op.input_tensors[0].shape[1], op.outputs[0].shape[1]
     groups = window.groups or 1
     depthwise = groups == before and groups > 1
-    kind = "transposed convolution" if _is_transposed(op) else "convolution"
-    name = f"{_size_text(weight[2:])} {'depthwise ' if depthwise else ''}{kind}"
-    channels = f"{before} channels" if before == after else f"{before} → {after} channels"
+    kind = (
+        (
+            N_("{size} depthwise transposed convolution")
+            if depthwise
+            else N_("{size} transposed convolution")
+        )
+        if _is_transposed(op)
+        else (N_("{size} depthwise convolution") if depthwise else N_("{size} convolution"))
+    )
+    name = _(kind).format(size=_size_text(weight[2:]))
+    channels = (
+        _("{n} channels").format(n=before)
+        if before == after
+        else _("{before} → {after} channels").format(before=before, after=after)
+    )
     return ", ".join(
         filter(
             None,
             (
                 name,
                 channels,
-                _unless_one("stride", window.stride),
-                _unless_one("dilation", window.dilation),
-                f"{groups} groups" if groups > 1 and not depthwise else "",
+                _unless_one(N_("stride {n}"), window.stride),
+                _unless_one(N_("dilation {n}"), window.dilation),
+                _("{n} groups").format(n=groups) if groups > 1 and not depthwise else "",
             ),
         )
     )
 
 
 def _pooling_title(op: OpRecord) -> str:
-    kind = "max pooling" if "max" in op.name else "average pooling"
+    largest = "max" in op.name
     window = window_of(op)
     if window.kernel:
-        stride = _unless_one("stride", window.stride)
-        return f"{_size_text(window.kernel)} {kind}{', ' if stride else ''}{stride}"
-    return f"{kind.capitalize()} to {axes_text(op.outputs[0].shape[2:])}"
+        name = N_("{size} max pooling") if largest else N_("{size} average pooling")
+        parts = (
+            _(name).format(size=_size_text(window.kernel)),
+            _unless_one(N_("stride {n}"), window.stride),
+        )
+        return ", ".join(filter(None, parts))
+    name = N_("Max pooling to {size}") if largest else N_("Average pooling to {size}")
+    return _(name).format(size=axes_text(op.outputs[0].shape[2:]))
 
 
 def _size_text(kernel: Shape) -> str:
-    return axes_text(kernel) if len(kernel) > 1 else f"{kernel[0]} wide"
+    return axes_text(kernel) if len(kernel) > 1 else _("{n} wide").format(n=kernel[0])
 
 
-def _unless_one(name: str, value: Shape | None) -> str:
+def _unless_one(text: str, value: Shape | None) -> str:
+    """Say a stride or dilation, "stride {n}", that is not 1."""
     if not value or set(value) == {1}:
         return ""
-    return f"{name} {value[0] if len(set(value)) == 1 else axes_text(value)}"
+    return _(text).format(n=value[0] if len(set(value)) == 1 else axes_text(value))

@@ -8,6 +8,7 @@ stage of the op that ends it, so that a block that halves the resolution opens i
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import ceil, log2, prod
@@ -16,6 +17,7 @@ from typing import NamedTuple
 from explorer.analysis.layers import Layer, layers
 from explorer.analysis.totals import DEFAULT, Convention
 from explorer.dataflow import Dataflow
+from explorer.text import _
 from explorer.trace.records import OpRecord, Trace
 
 Shape = tuple[int, ...]
@@ -76,10 +78,23 @@ def resolutions(trace: Trace) -> tuple[Shape, ...]:
     return tuple(_resolutions(trace, Dataflow(trace)))
 
 
-def stages(trace: Trace, convention: Convention = DEFAULT) -> tuple[Stage, ...]:
-    """Cut the network where the resolution along its main path changes."""
-    rows = layers(trace, convention=convention)
-    runs = _runs(trace)
+def stages(
+    trace: Trace,
+    convention: Convention = DEFAULT,
+    *,
+    rows: tuple[Layer, ...] | None = None,
+    sizes: tuple[Shape, ...] | None = None,
+) -> tuple[Stage, ...]:
+    """Cut the network where the resolution along its main path changes.
+
+    Args:
+        trace: a traced forward.
+        convention: what `cost` counts.
+        rows: those to cut, made by `layers` in the same convention; made here if None.
+        sizes: what `resolutions` returns; made here if None.
+    """
+    rows = layers(trace, convention=convention) if rows is None else rows
+    runs = _runs(trace, sizes)
     if not rows or not runs:
         return ()
     place = 0
@@ -112,13 +127,13 @@ def stages(trace: Trace, convention: Convention = DEFAULT) -> tuple[Stage, ...]:
 # --- cutting -------------------------------------------------------------------------------
 
 
-def _runs(trace: Trace) -> list[_Run]:
+def _runs(trace: Trace, known: tuple[Shape, ...] | None) -> list[_Run]:
     """Cut the main path, drop the cuts that separate no work, and find the head."""
     flow = Dataflow(trace)
     trunk = flow.trunk()
     if not trunk:
         return []
-    sizes = _resolutions(trace, flow)
+    sizes = _resolutions(trace, flow) if known is None else known
     runs: list[_Run] = []
     before, covered = -1, False
     for index in trunk:
@@ -142,7 +157,7 @@ def _runs(trace: Trace) -> list[_Run]:
     return runs
 
 
-def _note_parallel(trace: Trace, runs: list[_Run], sizes: list[Shape]) -> None:
+def _note_parallel(trace: Trace, runs: list[_Run], sizes: Sequence[Shape]) -> None:
     """Mark the runs in which resolutions between theirs and the one before do work.
 
     A block that opens a stage works at the old resolution and at the new one, or, behind a
@@ -302,9 +317,9 @@ def _names(trace: Trace, runs: list[_Run]) -> list[str]:
     body = [run for run in runs if not run.is_head]
     names = _pyramid_names(trace, body) or [_run_name(run) for run in body]
     if len(body) > 1 and len(body[0].resolution) == 2 and len(body[1].resolution) == 1:
-        names[0] = "patch embedding"
+        names[0] = _("patch embedding")
     if len(body) < len(runs):
-        names.append("head" if body else "network")
+        names.append(_("head") if body else _("network"))
     seen: Counter[str] = Counter()
     unique = []
     for name in names:
@@ -329,18 +344,22 @@ def _pyramid_names(trace: Trace, body: list[_Run]) -> list[str]:
         levels.append(level)
     if levels[0] not in (1, 2) or levels != list(range(levels[0], levels[0] + len(levels))):
         return []
-    first = "stem" if levels[0] == 1 and body[0].weighted <= 3 else f"C{levels[0]}"
+    first = _("stem") if levels[0] == 1 and body[0].weighted <= 3 else f"C{levels[0]}"
     return [first, *(f"C{level}" for level in levels[1:])]
 
 
 def _run_name(run: _Run) -> str:
     name = _resolution_name(run.resolution)
-    return f"{_resolution_name(run.from_)} to {name}" if run.from_ else name
+    return (
+        _("{first} to {last}").format(first=_resolution_name(run.from_), last=name)
+        if run.from_
+        else name
+    )
 
 
 def _resolution_name(resolution: Shape) -> str:
     if not resolution:
-        return "vector"
+        return _("vector")
     if len(resolution) == 1:
-        return f"{resolution[0]} tokens"
+        return _("{n} tokens").format(n=resolution[0])
     return " × ".join(map(str, resolution))

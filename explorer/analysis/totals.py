@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from explorer.dataflow import Dataflow
+from explorer.text import _
 from explorer.trace.records import OpRecord, Trace
 
 Shape = tuple[int, ...]
@@ -47,29 +48,33 @@ class Convention:
     def statement(self, trace: Trace) -> str:
         """One or two sentences that say what the totals of `trace` count."""
         switches = {
-            "bias": self.bias,
-            "normalization": self.normalization,
-            "activation and other elementwise arithmetic"
+            _("bias"): self.bias,
+            _("normalization"): self.normalization,
+            _("activation and other elementwise arithmetic")
             if self.elementwise
-            else "activation": self.elementwise,
-            "pooling": self.pooling,
+            else _("activation"): self.elementwise,
+            _("pooling"): self.pooling,
         }
         counted = _enumerate([name for name, on in switches.items() if on])
         left_out = _enumerate([name for name, on in switches.items() if not on])
-        unit = (
-            "Multiply-accumulates"
+        text = (
+            _("Multiply-accumulates of convolutions, linear layers, matrix products and attention")
             if self.unit == "MACs"
-            else "Floating-point operations, two for each multiply-accumulate,"
+            else _(
+                "Floating-point operations, two for each multiply-accumulate, of convolutions, "
+                "linear layers, matrix products and attention"
+            )
         )
-        text = f"{unit} of convolutions, linear layers, matrix products and attention"
         if counted:
-            text += f", and one operation each for {counted}"
+            text += _(", and one operation each for {counted}").format(counted=counted)
         if left_out:
-            text += f"; {left_out} not counted"
-        text += f". Batch of {_batch(trace)}."
+            text += _("; {left_out} not counted").format(left_out=left_out)
+        text += _(". Batch of {n}.").format(n=_batch(trace))
         if trace.unknown_ops:
             unknown = _enumerate(sorted(set(trace.unknown_ops)))
-            text += f" At least: the cost of {unknown} is not known and not in the total."
+            text += _(" At least: the cost of {ops} is not known and not in the total.").format(
+                ops=unknown
+            )
         return text
 
 
@@ -129,4 +134,4 @@ def _batch(trace: Trace) -> int:
 
 def _enumerate(names: list[str]) -> str:
     """Names as "a, b and c"."""
-    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+    return _(" and ").join(filter(None, (_(", ").join(names[:-1]), *names[-1:])))

@@ -20,6 +20,7 @@ from explorer.diagram.labels import (
 from explorer.diagram.paths import Fork, Item, Repeat, Step, Tangle, Unit, read_block
 from explorer.diagram.pieces import Line, Piece, Shape, Shortcut, SideBySide, Stack
 from explorer.diagram.units import Merge, Region
+from explorer.text import N_, _
 from explorer.trace.records import OpRecord, Trace
 
 
@@ -112,7 +113,7 @@ class Composer:
         texts = []
         for op in ops:
             constant = constant_of(self.trace, self.flow, op)
-            texts.append(f"{label(op)} {constant}".rstrip())
+            texts.append(f"{label(op)} {_(constant)}".rstrip())
         return Stack(ops, texts)
 
     def _piece(self, item: Item, shape: Shape) -> Piece | None:
@@ -249,7 +250,9 @@ class _RegionMaker:
             read = [other for other in self.flow.succs[index] if other in end_of]
             end_of[index] = end_of[read[0]] if read else index
             sums.setdefault(end_of[index], []).append(index)
-        title = f"exchange: {len(block.branches)} paths into {len(sums)} sums"
+        title = _("exchange: {n} paths into {sums} sums").format(
+            n=len(block.branches), sums=len(sums)
+        )
         self.frames[key] = (title, not is_open)
         self.framed.update(dict.fromkeys(ops, key))
         if is_open:
@@ -355,24 +358,41 @@ def fork_of(join: OpRecord, ways: Sequence[Line], merges: tuple[int, ...]) -> Pi
 
 
 _SHORTCUTS = {
-    "identity": "identity shortcut",
-    "pad": "padded shortcut",
-    "pool": "pooled shortcut",
-    "projection": "projection shortcut",
+    "identity": N_("identity shortcut"),
+    "pad": N_("padded shortcut"),
+    "pool": N_("pooled shortcut"),
+    "projection": N_("projection shortcut"),
 }
+_RESIDUALS = {
+    "": N_("residual block"),
+    "basic": N_("basic residual block"),
+    "bottleneck": N_("bottleneck residual block"),
+    "inverted": N_("inverted residual block"),
+    "MLP": N_("MLP residual block"),
+    "attention": N_("attention residual block"),
+}
+"""Form of a residual block -> what it is called."""
 
 
 def block_title(block: Block) -> str:
     """What kind of block it is, in a few words."""
+    return ", ".join(filter(None, block_parts(block)))
+
+
+def block_parts(block: Block) -> tuple[str, str]:
+    """What kind of block it is, and what is said behind it, "" for nothing."""
     if block.kind == "residual":
-        return f"{block.form} residual block, {_SHORTCUTS[block.shortcut]}".lstrip()
+        return _(_RESIDUALS[block.form]), _(_SHORTCUTS[block.shortcut])
     if block.kind == "dense":
-        return f"dense block of {len(block.branches)} layers, {block.connections} connections"
+        return (
+            _("dense block of {n} layers").format(n=len(block.branches)),
+            _("{n} connections").format(n=block.connections),
+        )
     if block.kind == "branches":
-        return f"{len(block.branches)} parallel branches"
+        return _("{n} parallel branches").format(n=len(block.branches)), ""
     return {
-        "gate": "gate computed from the pooled input",
-        "attention": "attention",
-        "inverted": "inverted residual block, no shortcut",
-        "exchange": "exchange between resolutions",
+        "gate": (_("gate computed from the pooled input"), ""),
+        "attention": (_("attention"), ""),
+        "inverted": (_("inverted residual block"), _("no shortcut")),
+        "exchange": (_("exchange between resolutions"), ""),
     }[block.kind]

@@ -12,6 +12,7 @@ from explorer.diagram.labels import is_hidden, is_strip, label, shape_of
 from explorer.diagram.pieces import BOX, STRIP, Piece
 from explorer.diagram.surface import Surface
 from explorer.diagram.svg import text_width
+from explorer.text import _, n_
 from explorer.trace.records import Trace
 
 _SHOWN_LAYERS = 5
@@ -65,7 +66,10 @@ class DenseBus(Piece):
         ends = []
         for index in self.drawn:
             wide = sum(_cell_width(cell) + _STEP for cell in self.layers[index])
-            words = max(text_width(f"layer {count}", 12.5), text_width(self._growth(index), 11.5))
+            words = max(
+                text_width(_("layer {n}").format(n=count), 12.5),
+                text_width(self._growth(index), 11.5),
+            )
             ends.append(_START + wide - _STEP + 30 + words)
         if not few:
             ends.append(_START + 18 + text_width(self._left_out(range(3, count - 1)), 12))
@@ -75,13 +79,13 @@ class DenseBus(Piece):
     def note(self) -> str:
         """How many layers and connections there are."""
         count = len(self.layers)
-        return (
-            f"{count} layers, {count} × {count + 1} / 2 = {self.block.connections} connections: "
-            "each reads all that stand before it"
-        )
+        return _(
+            "{n} layers, {n} × {more} / 2 = {connections} connections: each reads all that stand "
+            "before it"
+        ).format(n=count, more=count + 1, connections=self.block.connections)
 
     def _growth(self, index: int) -> str:
-        return f"+ {self.grown[index]} channels"
+        return _("+ {n} channels").format(n=self.grown[index])
 
     def draw(self, sheet: Surface, x: float, y: float) -> None:
         """Draw bus and layers downwards."""
@@ -94,7 +98,8 @@ class DenseBus(Piece):
             sheet.text(x - 18, y + _TAP, text, 11.5, anchor="end", muted=True)
             end = self._draw_layer(sheet, x, y, index)
             middle = y + (_TAP + _RETURN) / 2
-            sheet.text(end + 30, middle - 9, f"layer {index + 1}", 12.5, anchor="start")
+            name = _("layer {n}").format(n=index + 1)
+            sheet.text(end + 30, middle - 9, name, 12.5, anchor="start")
             growth = self._growth(index)
             sheet.text(end + 30, middle + 9, growth, 11.5, anchor="start", muted=True)
             y += _ROW
@@ -103,7 +108,8 @@ class DenseBus(Piece):
     def words(self) -> list[str]:
         """A layer's boxes, and what becomes of its result."""
         first = ", ".join(row.text for cell in self.layers[0] for row in cell)
-        return [f"Each layer: {first}; its result is concatenated to its input. {self.note}"]
+        said = _("Each layer: {boxes}; its result is concatenated to its input.")
+        return [f"{said.format(boxes=first)} {self.note}"]
 
     def _draw_layer(self, sheet: Surface, x: float, y: float, index: int) -> float:
         """Draw the bus before and behind a layer, and the layer; return its right end."""
@@ -124,7 +130,7 @@ class DenseBus(Piece):
         merge = self.block.merges[index - len(self.layers)]
         sheet.box(
             x - wide, pill, 2 * wide, 2 * high, "concat", round_=high, ops=(merge,),
-            label="concat", size=12,
+            label=_("concat"), size=12,
         )  # fmt: skip
         return end
 
@@ -143,16 +149,25 @@ class DenseBus(Piece):
     def _left_out(self, hidden: range) -> str:
         layers = self.layers
         texts = {tuple(row.text for cell in layers[i] for row in cell) for i in (0, *hidden)}
-        alike = " with the same boxes" if len(texts) == 1 else ""
-        many = f"{len(hidden)} more layer{'s' if len(hidden) > 1 else ''}{alike}"
-        ends = self.channels[hidden[0]], self.channels[hidden[-1] + 1]
-        return f"⋯ {many}, from {ends[0]} to {ends[1]} channels"
+        many = (
+            n_(
+                "{n} more layer with the same boxes",
+                "{n} more layers with the same boxes",
+                len(hidden),
+            )
+            if len(texts) == 1
+            else n_("{n} more layer", "{n} more layers", len(hidden))
+        )
+        ends = _("from {first} to {last} channels").format(
+            first=self.channels[hidden[0]], last=self.channels[hidden[-1] + 1]
+        )
+        return f"⋯ {many}, {ends}"
 
 
 def _cells(trace: Trace, flow: Dataflow, branch: tuple[int, ...]) -> _Cells:
     """A layer's visible ops: strips that follow each other share a cell."""
     if any(len(flow.preds[index]) > 1 for index in branch):
-        return [[_Row(f"{len(branch)} ops", "unknown", False, branch)]]
+        return [[_Row(_("{n} ops").format(n=len(branch)), "unknown", False, branch)]]
     cells: list[list[_Row]] = []
     for index in branch:
         op = trace.ops[index]

@@ -10,6 +10,7 @@ from explorer.analysis.totals import DEFAULT, Convention
 from explorer.dataflow import Dataflow
 from explorer.diagram.labels import batch_of, edge_text, shape_of
 from explorer.diagram.scene import Node
+from explorer.text import _
 from explorer.trace.records import CallRecord, Trace
 
 
@@ -134,7 +135,10 @@ def caption(trace: Trace, convention: Convention) -> str:
     shapes = trace.input_shape
     several = bool(shapes) and isinstance(shapes[0], tuple)
     text = ", ".join("×".join(map(str, shape)) for shape in (shapes if several else (shapes,)))  # type: ignore[arg-type]
-    return f"{trace.model}, input {text}, {trace.mode}. {convention.statement(trace)}"
+    head = _("{model}, input {size}, {mode}.").format(
+        model=trace.model, size=text, mode=_(trace.mode)
+    )
+    return f"{head} {convention.statement(trace)}"
 
 
 def _op_keys(trace: Trace) -> list[str]:

@@ -19,6 +19,7 @@ from explorer.diagram.layout import Box, Placement, place
 from explorer.diagram.layout import Group as Border
 from explorer.diagram.scene import BREAKS_OFF, Edge, Group, Node, NodeShape, Scene, Text
 from explorer.diagram.svg import text_width
+from explorer.text import _
 from explorer.trace.records import CallRecord, Trace
 
 _JOINS = {"add": "+", "multiply": "×"}
@@ -203,14 +204,14 @@ class _Graph:
             if call.parent < 0:
                 title = call.module_class
         else:
-            title = "input" if main.kind == "input" else label(main)
+            title = _("input") if main.kind == "input" else label(main)
         detail = shape
         joins = single and len(sources) > 1
         form: NodeShape = "box"
         if joins and main.kind in _JOINS:
             form, title, detail, width, height = "round", _JOINS[main.kind], "", _ROUND, _ROUND
         elif joins and main.kind == "concat":
-            form, title, detail, (width, height) = "pill", "concat", "", _PILL
+            form, title, detail, (width, height) = "pill", _("concat"), "", _PILL
         else:
             if single and given == shape_of(trace.ops[shown[-1]]):
                 detail = ""
@@ -257,7 +258,7 @@ class _Graph:
             frames.append(Group(key, self._title(key), *placed.frames[key], ops))
         edges = []
         into: dict[str, list[int]] = defaultdict(list)
-        for (_, b), source in lines.items():
+        for (_a, b), source in lines.items():
             into[b].append(source)
         for (a, b), route in zip(lines, placed.routes, strict=True):
             bus = a.startswith(_BUS) or b.startswith(_BUS)
@@ -270,11 +271,11 @@ class _Graph:
             last = nodes[-1]
             beyond = last.x + last.width + 8 if horizontal else last.y + last.height + 20
             at = (beyond, last.y + last.height / 2) if horizontal else (last.x, beyond)
-            texts = (Text(*at, BREAKS_OFF, TITLE_SIZE, "start", bold=True),)
-            wide = text_width(BREAKS_OFF, TITLE_SIZE) * 1.06
+            texts = (Text(*at, _(BREAKS_OFF), TITLE_SIZE, "start", bold=True),)
+            wide = text_width(_(BREAKS_OFF), TITLE_SIZE) * 1.06
             width, height = max(width, at[0] + wide), max(height, at[1] + 12)
         return Scene(
-            title=f"{self.trace.model}: every operation",
+            title=_("{model}: every operation").format(model=self.trace.model),
             caption=caption(self.trace, self.convention),
             nodes=tuple(nodes),
             groups=tuple(frames),
@@ -299,7 +300,7 @@ _BUS = "bus/"
 
 def _bus(key: str) -> Node:
     wide, high = _PILL
-    return Node(key, "concat", "concat", width=wide, height=high, shape="pill")
+    return Node(key, "concat", _("concat"), width=wide, height=high, shape="pill")
 
 
 def _bases(inputs: Mapping[str, Sequence[str]], order: Sequence[str]) -> dict[str, frozenset[str]]:

@@ -9,6 +9,7 @@ from explorer.analysis.totals import DEFAULT, Convention
 from explorer.analysis.units import compact, memory
 from explorer.diagram.scene import Scene
 from explorer.figures.theme import KIND_COLORS, tint
+from explorer.text import _
 from explorer.trace.records import Trace
 
 HEATS: Final = ("params", "cost", "activations", "latency")
@@ -36,10 +37,10 @@ class Heat(NamedTuple):
 def heat_title(measure: str, convention: Convention = DEFAULT, device: str = DEFAULT_DEVICE) -> str:
     """What boxes are coloured by."""
     return {
-        "params": "Parameters",
+        "params": _("Parameters"),
         "cost": convention.unit,
-        "activations": "Activation memory",
-        "latency": f"Predicted time on {device}, float32",
+        "activations": _("Activation memory"),
+        "latency": _("Predicted time on {device}, float32").format(device=device),
     }[measure]
 
 
@@ -84,7 +85,9 @@ def scene_heat(
 
 def heat_words(heat: Heat | None) -> str:
     """A sentence behind a caption that says what the colours mean."""
-    return f" Colour: {heat.title}, from 0 to {heat.most}." if heat else ""
+    if heat is None:
+        return ""
+    return " " + _("Colour: {title}, from 0 to {most}.").format(title=heat.title, most=heat.most)
 
 
 def _amounts(scene: Scene, trace: Trace, measure: str, device: str) -> dict[str, float]:

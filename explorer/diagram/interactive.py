@@ -17,6 +17,7 @@ from explorer.diagram.scene import Edge, Group, Node, Scene, Text
 from explorer.diagram.scene_svg import is_strong, kinds_of
 from explorer.diagram.svg import FACES, cuboid_faces, curve_path, line_path, text_width
 from explorer.figures.theme import INK, KIND_COLORS, MUTED_INK, PAPER, tint
+from explorer.text import _
 from explorer.trace.records import Trace
 
 
@@ -74,13 +75,29 @@ def scene_data(
         ],
         "links": [list(link) for link in scene.links],
         "index": _index(scene, rows.values()),
-        "kinds": list(kinds_of(scene)),
+        "kinds": [[kind, _(kind)] for kind in kinds_of(scene)],
+        "words": _words(),
     }
 
 
 def _style(text: Text) -> str:
     names = ("muted", "bold", "italic")
     return " ".join(name for name in names if getattr(text, name))
+
+
+def _words() -> dict[str, str]:
+    """What the bar of the diagram says."""
+    return {
+        "diagram": _("Diagram"),
+        "find": _("Find in the diagram"),
+        "in": _("Zoom in"),
+        "out": _("Zoom out"),
+        "fit": _("Fit"),
+        "full": _("Full screen"),
+        "colors": _("Colours"),
+        "none": _("nothing found"),
+        "hit": _("{n} of {total}"),
+    }
 
 
 def _group(group: Group) -> dict[str, Any]:
@@ -157,26 +174,26 @@ def _card(
 ) -> list[list[str]]:
     """Names and values of what is said of a box when it is pointed at."""
     if not node.ops:
-        words = "A running concatenation: all that was computed before, side by side."
+        words = _("A running concatenation: all that was computed before, side by side.")
         return [["", words]] if node.key else []
     row = rows.get(node.key)
-    kind = "" if _is_stage(node) else node.kind
-    card = [["Kind", kind], ["In", node.input_text], ["Out", node.output_text]]
+    kind = "" if _is_stage(node) else _(node.kind)
+    card = [[_("Kind"), kind], [_("In"), node.input_text], [_("Out"), node.output_text]]
     if row is not None and row.macs:
         worked = {line.label: line for line in receipt(trace, row, convention).lines}
-        for label in ("Parameters", convention.unit):
+        for label in (_("Parameters"), convention.unit):
             line = worked.pop(label, None)
             if line is not None:
                 card.append([label, f"{line.formula} = {count(line.result)}"])
     else:
         if node.params:
-            card.append(["Parameters", count(node.params)])
+            card.append([_("Parameters"), count(node.params)])
         if node.cost:
             card.append([convention.unit, f"{count(node.cost)} ({compact(node.cost)})"])
     if node.activation_bytes:
-        card.append(["Activations", memory(node.activation_bytes)])
+        card.append([_("Activations"), memory(node.activation_bytes)])
     if node.times > 1:
-        card.append(["Repeats", f"one of {node.times} equal ones, drawn once"])
+        card.append([_("Repeats"), _("one of {n} equal ones, drawn once").format(n=node.times)])
     return [pair for pair in card if pair[1]]
 
 
@@ -188,7 +205,7 @@ def _index(scene: Scene, rows: Iterable[Layer]) -> list[list[str]]:
         for op in node.ops:
             at.setdefault(op, node.key)
     return [
-        [row.key, f"{row.key} {row.label} {row.kind}", at[row.first_op]]
+        [row.key, f"{row.key} {row.label} {row.kind} {_(row.kind)}", at[row.first_op]]
         for row in rows
         if row.key not in own and row.first_op in at
     ]

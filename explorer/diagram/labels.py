@@ -5,6 +5,7 @@ from __future__ import annotations
 from explorer.analysis.layers import axes_text, window_of
 from explorer.analysis.units import shape_text
 from explorer.dataflow import Dataflow
+from explorer.text import N_, _
 from explorer.trace.records import OpRecord, Trace
 
 Shape = tuple[int, ...]
@@ -16,22 +17,22 @@ _STRIPS = frozenset(
 )
 """Kinds that are drawn as a narrow strip where they join no paths."""
 _NAMES = {
-    "adaptive_avg_pool2d": "average pool",
-    "adaptive_max_pool2d": "max pool",
-    "avg_pool2d": "average pool",
-    "bmm": "matrix product",
-    "cat": "concat",
+    "adaptive_avg_pool2d": N_("average pool"),
+    "adaptive_max_pool2d": N_("max pool"),
+    "avg_pool2d": N_("average pool"),
+    "bmm": N_("matrix product"),
+    "cat": N_("concat"),
     "celu": "CELU",
     "elu": "ELU",
     "gelu": "GELU",
-    "hardsigmoid": "hard sigmoid",
-    "hardswish": "hard swish",
-    "hardtanh": "clip",
-    "leaky_relu": "leaky ReLU",
-    "matmul": "matrix product",
-    "max_pool2d": "max pool",
-    "pad": "pad",
-    "constant_pad_nd": "pad",
+    "hardsigmoid": N_("hard sigmoid"),
+    "hardswish": N_("hard swish"),
+    "hardtanh": N_("clip"),
+    "leaky_relu": N_("leaky ReLU"),
+    "matmul": N_("matrix product"),
+    "max_pool2d": N_("max pool"),
+    "pad": N_("pad"),
+    "constant_pad_nd": N_("pad"),
     "prelu": "PReLU",
     "relu": "ReLU",
     "relu6": "ReLU6",
@@ -58,13 +59,15 @@ def _move(op: OpRecord) -> str:
     """What papers call an op that only moves values, "" if they do not speak of it."""
     shape, attrs = op.input_tensors[0].shape if op.input_tensors else (), op.attrs
     if op.name == "roll":
-        return f"cyclic shift, {', '.join(map(str, attrs['shifts']))}".replace("-", "−")
+        return _("cyclic shift, {n}").format(
+            n=", ".join(map(str, attrs["shifts"])).replace("-", "−")
+        )
     if op.name == "select" and len(shape) == 3 and attrs["dim"] == 1:
-        return f"token {attrs['index']} of {shape[1]}"
+        return _("token {n} of {total}").format(n=attrs["index"], total=shape[1])
     if op.name == "channel_shuffle":
-        return f"channel shuffle, {attrs['groups']} groups"
+        return _("channel shuffle, {n} groups").format(n=attrs["groups"])
     if op.name == "transpose" and len(shape) == 5 and {attrs["dim0"], attrs["dim1"]} == {1, 2}:
-        return f"channel shuffle, {shape[1]} groups"
+        return _("channel shuffle, {n} groups").format(n=shape[1])
     return ""
 
 
@@ -98,11 +101,12 @@ def label(op: OpRecord) -> str:
     if op.kind == "convolution":
         return _convolution(op)
     if op.kind == "linear":
-        return f"linear, {op.outputs[0].shape[-1]}"
+        return _("linear, {n}").format(n=op.outputs[0].shape[-1])
     if op.kind == "attention":
         query = op.input_tensors[0].shape
-        heads = f", {query[-3]} heads of {query[-1]}" if len(query) > 3 else ""
-        return f"attention{heads}"
+        if len(query) > 3:
+            return _("attention, {n} heads of {width}").format(n=query[-3], width=query[-1])
+        return _("attention")
     if op.kind in ("pooling", "reduction"):
         return _pooling(op)
     if is_subsampling(op) or _move(op):
@@ -113,16 +117,18 @@ def label(op: OpRecord) -> str:
     ):
         return "ReLU6"
     if op.kind == "multiply":
-        return "scale" if op.name.startswith("mul") else "divide"
+        return _("scale") if op.name.startswith("mul") else _("divide")
     if op.kind == "padding":
-        return "zero pad" if op.attrs.get("mode", "constant") == "constant" else "pad"
+        return _("zero pad") if op.attrs.get("mode", "constant") == "constant" else _("pad")
     name = op.name.rstrip("_")
-    return _NAMES.get(name, name.replace("_", " "))
+    return _(_NAMES.get(name, name.replace("_", " ")))
 
 
 def _subsampling(op: OpRecord) -> str:
     start = op.attrs.get("start") or 0
-    return f"subsample, /{op.attrs['step']}" + (f" from {start}" if start else "")
+    return _("subsample, /{n}").format(n=op.attrs["step"]) + (
+        _(" from {n}").format(n=start) if start else ""
+    )
 
 
 def shape_of(op: OpRecord) -> Shape:
@@ -153,28 +159,38 @@ def _convolution(op: OpRecord) -> str:
     groups = window.groups or 1
     transposed = "transpose" in op.name
     depthwise = groups > 1 and groups == op.input_tensors[0].shape[1]
-    kind = "transposed conv" if transposed else "depthwise conv" if depthwise else "conv"
-    parts = [f"{axes_text(weight[2:])} {kind}", str(op.outputs[0].shape[1])]
+    kind = (
+        N_("{size} transposed conv")
+        if transposed
+        else N_("{size} depthwise conv")
+        if depthwise
+        else N_("{size} conv")
+    )
+    parts = [_(kind).format(size=axes_text(weight[2:])), str(op.outputs[0].shape[1])]
     stride = _strided(window.stride)
     if stride:
         parts.append(f"{'×' if transposed else '/'}{stride}")
     if window.dilation and set(window.dilation) != {1}:
-        parts.append(f"dilation {window.dilation[0]}")
+        parts.append(_("dilation {n}").format(n=window.dilation[0]))
     if groups > 1 and not depthwise:
-        parts.append(f"{groups} groups")
+        parts.append(_("{n} groups").format(n=groups))
     return ", ".join(parts)
 
 
 def _pooling(op: OpRecord) -> str:
-    name = _NAMES.get(op.name.rstrip("_"), op.name.replace("_", " "))
+    name = _(_NAMES.get(op.name.rstrip("_"), op.name.replace("_", " ")))
     window = window_of(op)
     if window.kernel:
         stride = _strided(window.stride)
         return f"{axes_text(window.kernel)} {name}" + (f", /{stride}" if stride else "")
     if op.kind == "reduction":
-        return "average" if op.name == "mean" else name
+        return _("average") if op.name == "mean" else name
     out = shape_of(op)[2:]
-    return f"global {name}" if set(out) == {1} else f"{name} to {axes_text(out)}"
+    return (
+        _("global {name}").format(name=name)
+        if set(out) == {1}
+        else _("{name} to {size}").format(name=name, size=axes_text(out))
+    )
 
 
 def _strided(stride: Shape | None) -> str:

@@ -15,7 +15,7 @@ from explorer.analysis.stages import Stage, stages
 from explorer.analysis.totals import DEFAULT, Convention
 from explorer.blocks import Block, find_blocks, outermost
 from explorer.diagram.canvas import Canvas
-from explorer.diagram.compose import Composer, block_title
+from explorer.diagram.compose import Composer, block_parts, block_title
 from explorer.diagram.facts import Facts, caption
 from explorer.diagram.labels import edge_text, shape_of
 from explorer.diagram.paths import Item, Repeat, Tangle, Unit, read_network
@@ -24,6 +24,7 @@ from explorer.diagram.scene import BREAKS_OFF, Scene
 from explorer.diagram.surface import Surface
 from explorer.diagram.svg import text_width
 from explorer.diagram.units import Closed, Frame
+from explorer.text import _
 from explorer.trace.records import Trace
 
 CLOSED, OPEN, UNFOLDED = 1, 2, 3
@@ -117,7 +118,7 @@ class _Network:
             names = [self.key(unit.block) for unit in item.units]
             title = _shared(names) or " + ".join(names)
             ops = [op for unit in item.units for op in _ops_of(unit.block)]
-            words = f"{len(item.units)} blocks, {item.times} times"
+            words = _("{n} blocks, {times} times").format(n=len(item.units), times=item.times)
             return Frame(
                 inner, f"{names[0]}/repeat", (title, words), f"× {item.times}", ops, sign=""
             )
@@ -140,7 +141,7 @@ class _Network:
             inner = self.composer.block(block, every=every)
             lines = (title, block_title(block))
             if not named:  # the frame around it says where it is
-                first, _, rest = block_title(block).partition(", ")
+                first, rest = block_parts(block)
                 lines = (first, rest or " ")
             return Frame(inner, key, lines, badge, ops)
         main = main_op([self.trace.ops[index] for index in ops])
@@ -203,7 +204,7 @@ class _Network:
         else:
             self._draw_tower(canvas, columns)
         return canvas.scene(
-            f"{self.trace.model}: its blocks",
+            _("{model}: its blocks").format(model=self.trace.model),
             caption(self.trace, self.facts.convention),
         )
 
@@ -256,10 +257,10 @@ class _Network:
 
     def _leaves(self) -> str:
         if not self.trace.outputs:
-            return BREAKS_OFF
+            return _(BREAKS_OFF)
         last = self.items[-1]
         if isinstance(last, Tangle) and len(self.facts.flow.outputs) > 1:
-            return f"{len(self.facts.flow.outputs)} outputs"
+            return _("{n} outputs").format(n=len(self.facts.flow.outputs))
         return self.facts.shape(self.facts.flow.outputs[-1])
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from explorer.diagram.labels import edge_text, is_strip, label, shape_of
 from explorer.diagram.surface import Surface
 from explorer.diagram.svg import text_width
+from explorer.text import N_, _
 from explorer.trace.records import OpRecord
 
 Shape = tuple[int, ...]
@@ -23,7 +24,7 @@ _ASIDE = 9.0
 """From a line to the text beside it."""
 _BETWEEN = 30.0
 """Between branches."""
-_IDENTITY = "identity"
+_IDENTITY = N_("identity")
 _NODE = 12.0
 """Radius of a merge node."""
 
@@ -128,7 +129,7 @@ class Line(Piece):
         before, after = edge_text(enters, batch), edge_text(end or shape, batch)
         self.passes_on = before == after
         """Without pieces: what enters leaves as it is."""
-        self.note = "" if self.pieces else _IDENTITY if self.passes_on else after
+        self.note = "" if self.pieces else _(_IDENTITY) if self.passes_on else after
         """What to say of a line without pieces."""
         self.shape = shape
         self.left = max((piece.left for piece in self.pieces), default=0.0)
@@ -157,7 +158,7 @@ class Line(Piece):
         return [word for piece in self.pieces for word in piece.words()]
 
 
-_JOINS = {"add": "sum", "multiply": "product"}
+_JOINS = {"add": N_("sum"), "multiply": N_("product")}
 
 
 class SideBySide(Piece):
@@ -204,7 +205,7 @@ class SideBySide(Piece):
         left, right = self.spines[0] - 40, self.spines[-1] + 40
         sheet.box(
             x + left, bar, right - left, 26, self.join.kind, round_=13, ops=self.merges,
-            label=_JOINS.get(self.join.kind) or label(self.join),
+            label=_(_JOINS.get(self.join.kind, "")) or label(self.join),
         )  # fmt: skip
 
     def words(self) -> list[str]:
@@ -270,7 +271,10 @@ class Shortcut(Piece):
     def words(self) -> list[str]:
         """The main branch's words, then how the others join it."""
         sides = " | ".join(", ".join(side.words()) or side.note for side in self.sides)
-        return [*self.main.words(), f"joined by {self.join.name.rstrip('_')} with: {sides}"]
+        return [
+            *self.main.words(),
+            _("joined by {op} with: {sides}").format(op=self.join.name.rstrip("_"), sides=sides),
+        ]
 
 
 def aside(sheet: Surface, x: float, y: float, text: str, *, italic: bool = False) -> None:

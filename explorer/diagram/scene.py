@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-BREAKS_OFF = "the pass breaks off here"
+from explorer.text import N_
+
+BREAKS_OFF = N_("the pass breaks off here")
 """Stands where a network ends that could not be traced further."""
 Point = tuple[float, float]
 NodeShape = Literal["box", "strip", "round", "pill", "dot", "card", "volume"]

@@ -10,11 +10,12 @@ from explorer.analysis.stages import Stage, stages
 from explorer.analysis.totals import DEFAULT, Convention
 from explorer.analysis.units import compact, percent
 from explorer.blocks import Block, find_blocks, outermost
-from explorer.diagram.compose import block_title
+from explorer.diagram.compose import block_parts
 from explorer.diagram.facts import Facts, call_key, caption
 from explorer.diagram.labels import edge_text
 from explorer.diagram.scene import BREAKS_OFF, Edge, Node, Point, Scene, Text
 from explorer.diagram.svg import text_width
+from explorer.text import N_, _, n_
 from explorer.trace.records import Trace
 
 _TITLE, _DETAIL = 16.0, 12.5
@@ -22,7 +23,11 @@ _LINE = 18.0
 _GAP, _BETWEEN_ROWS = 34.0, 40.0
 _IN_A_ROW = 3
 _PREFIX = "stage/"
-_NAMED = {"convolution": "convolution", "linear": "linear layer", "matmul": "matrix product"}
+_NAMED = {
+    "convolution": (N_("{n} convolution"), N_("{n} convolutions")),
+    "linear": (N_("{n} linear layer"), N_("{n} linear layers")),
+    "matmul": (N_("{n} matrix product"), N_("{n} matrix products")),
+}
 _MARGIN, _ABOVE = 8.0, 30.0
 
 
@@ -50,10 +55,10 @@ def stages_scene(
         drawn = _down(cards, given)
     nodes, edges, texts, whole = drawn
     if not trace.outputs:
-        texts.append(Text(*whole, BREAKS_OFF, _DETAIL, "start", bold=True))
-        whole = (whole[0] + text_width(BREAKS_OFF, _DETAIL), whole[1] + 10)
+        texts.append(Text(*whole, _(BREAKS_OFF), _DETAIL, "start", bold=True))
+        whole = (whole[0] + text_width(_(BREAKS_OFF), _DETAIL), whole[1] + 10)
     return Scene(
-        title=f"{trace.model}: its stages",
+        title=_("{model}: its stages").format(model=trace.model),
         caption=caption(trace, convention),
         nodes=tuple(nodes),
         groups=(),
@@ -127,7 +132,7 @@ def _card(facts: Facts, blocks: Sequence[Block], stage: Stage) -> Node:
     lines = [
         edge_text(stage.output_shape, facts.batch),
         *_made_of(facts, blocks, stage),
-        f"{compact(stage.params)} parameters, {share}",
+        _("{n} parameters, {share}").format(n=compact(stage.params), share=share),
         f"{compact(stage.cost)} {unit}, {percent(stage.share)}",
     ]
     wide = max(text_width(title, _TITLE) * 1.06, *(text_width(line, _DETAIL) for line in lines))
@@ -150,16 +155,24 @@ def _card(facts: Facts, blocks: Sequence[Block], stage: Stage) -> Node:
 def _made_of(facts: Facts, blocks: Sequence[Block], stage: Stage) -> list[str]:
     """Its blocks, and the layers with weights outside of them."""
     inside = [b for b in blocks if stage.first_op <= b.join < stage.last_op]
-    counted = Counter(block_title(block).split(",")[0] for block in inside)
+    counted = Counter(block_parts(block)[0] for block in inside)
     covered = {op for b in inside for op in (*b.main, *b.shortcut_ops, *b.merges)}
     loose = Counter(
-        _NAMED.get(op.kind, op.kind)
+        op.kind
         for op in facts.trace.ops[stage.first_op : stage.last_op]
         if op.macs and op.index not in covered
     )
     names = [f"{times} × {name}" if times > 1 else name for name, times in counted.items()]
-    names += [f"{times} {name}{'s' if times > 1 else ''}" for name, times in loose.items()]
+    names += [_several(kind, times) for kind, times in loose.items()]
     return names
+
+
+def _several(kind: str, times: int) -> str:
+    """So many layers of a kind: "3 convolutions"."""
+    if kind in _NAMED:
+        return n_(*_NAMED[kind], times)
+    name = _(kind)
+    return f"{times} {name}" if times == 1 or name != kind else f"{times} {name}s"
 
 
 def _module(facts: Facts, stage: Stage) -> str:

@@ -12,6 +12,7 @@ from explorer.diagram.pieces import Piece, Shape
 from explorer.diagram.scene import Point
 from explorer.diagram.surface import Surface
 from explorer.diagram.svg import text_width
+from explorer.text import _
 from explorer.trace.records import OpRecord
 
 _HEAD, _PAD = 50.0, 16.0
@@ -123,7 +124,7 @@ class Merge(Piece):
             sheet.circle(x, y + 13, 12.0, kind, ops)
             sheet.cross(x, y + 13, kind, turned=kind == "multiply")
         else:
-            sheet.box(x - 34, y + 1, 68, 24, kind, round_=12, ops=ops, label="concat")
+            sheet.box(x - 34, y + 1, 68, 24, kind, round_=12, ops=ops, label=_("concat"))
 
     def words(self) -> list[str]:
         """Nothing: those who count the ops count it."""
@@ -183,7 +184,7 @@ class Region(Piece):
                 key, frame.x + dx, frame.y + dy, frame.width, frame.height, title,
                 sign="+" if opens else "−", at=24.0,
             )  # fmt: skip
-        for (_, target), route in zip(self.links, placed.routes, strict=True):
+        for (_start, target), route in zip(self.links, placed.routes, strict=True):
             points: list[Point] = [(px + dx, py + dy) for px, py in route]
             arrow = target not in self.cells or self.cells[target].needs_arrow
             sheet.curve(*points, arrow=arrow or isinstance(self.cells[target], Merge))
@@ -204,4 +205,4 @@ class Region(Piece):
     def words(self) -> list[str]:
         """How many ops there are, and what they are."""
         inside = ", ".join(word for cell in self.cells.values() for word in cell.words())
-        return [f"{self.count} ops with crossing paths: {inside}"]
+        return [_("{n} ops with crossing paths: {ops}").format(n=self.count, ops=inside)]

@@ -16,12 +16,13 @@ from explorer.analysis.layers import window_of
 from explorer.analysis.stages import resolutions, stages
 from explorer.analysis.totals import DEFAULT, Convention
 from explorer.blocks import Block, find_blocks, outermost
-from explorer.diagram.compose import block_title
+from explorer.diagram.compose import block_parts
 from explorer.diagram.facts import Facts, caption
 from explorer.diagram.labels import label
 from explorer.diagram.paths import Item, Repeat, Step, Tangle, Unit, read_network, series
 from explorer.diagram.scene import BREAKS_OFF, Edge, Node, Scene, Text
 from explorer.diagram.svg import text_width
+from explorer.text import _
 from explorer.trace.records import Trace
 
 STAGES, LAYERS = 1, 2
@@ -84,13 +85,13 @@ def volume_scene(trace: Trace, depth: int = LAYERS, convention: Convention = DEF
         (node.x + (node.width + max(node.width, _words(node))) / 2 for node in nodes), default=0.0
     )
     if not trace.outputs:
-        texts.append(Text(right + _GAP, low / 2, BREAKS_OFF, _TITLE, "start", bold=True))
-        right += _GAP + text_width(BREAKS_OFF, _TITLE) * 1.06
+        texts.append(Text(right + _GAP, low / 2, _(BREAKS_OFF), _TITLE, "start", bold=True))
+        right += _GAP + text_width(_(BREAKS_OFF), _TITLE) * 1.06
     words = caption(trace, convention)
     if walk.crossed:
-        words += " Where parallel paths cross, the longest one is drawn."
+        words += " " + _("Where parallel paths cross, the longest one is drawn.")
     return Scene(
-        title=f"{trace.model}: its tensors",
+        title=_("{model}: its tensors").format(model=trace.model),
         caption=words,
         nodes=tuple(nodes),
         groups=(),
@@ -122,7 +123,7 @@ class _Walk:
         """One tensor for each stage, that which leaves it."""
         trunk = self.facts.flow.trunk()
         if trunk:
-            self._add([trunk[0]], "input")
+            self._add([trunk[0]], _("input"))
         for stage in stages(self.facts.trace, self.facts.convention):
             inside = [i for i in trunk if stage.first_op <= i < stage.last_op]
             if inside:
@@ -146,14 +147,14 @@ class _Walk:
                 for op in self._longest(item):
                     self._layer(op)
             else:
-                self._layer(item.end, f"{len(item.ways)} branches")
+                self._layer(item.end, _("{n} branches").format(n=len(item.ways)))
 
     def _block(self, block: Block) -> None:
         before = len(self.tensors) - 1
         if block.kind in ("residual", "inverted", "gate", "attention") and block.branches[0]:
             end = block.branches[0][-1] if block.kind != "attention" else block.join
             self._follow(series(self.facts.flow, block.fork, end))
-        title = "" if block.shortcut else block_title(block).split(",")[0]
+        title = "" if block.shortcut else block_parts(block)[0]
         self._layer(block.join, title)
         if block.kind == "residual" and len(self.tensors) - 1 > before >= 0:
             self.shortcuts.append((before, len(self.tensors) - 1))

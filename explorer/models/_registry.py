@@ -36,6 +36,7 @@ from typing import (
 from torch import nn
 
 from explorer.errors import OptionError, UnknownModelError
+from explorer.text import _
 
 Shape = tuple[int, ...]
 OptionValue = int | float | bool | str | tuple[int, ...]
@@ -75,7 +76,12 @@ class Option:
         """
         legal, wanted = self._legal(value)
         if not legal:
-            raise OptionError(f"{model}: {self.name}={value!r} should be {wanted}.", self.name)
+            raise OptionError(
+                _("{model}: {name}={value!r} should be {wanted}.").format(
+                    model=model, name=self.name, value=value, wanted=wanted
+                ),
+                self.name,
+            )
         return value  # type: ignore[return-value]
 
     def parse(self, text: str, model: str) -> OptionValue:
@@ -319,6 +325,9 @@ def check_options(spec: ModelSpec, options: Mapping[str, object]) -> None:
     for option, value in options.items():
         if option not in spec.options:
             raise OptionError(
-                f"{spec.name} has no option {option!r}; it has {', '.join(spec.options)}.", option
+                _("{name} has no option {option!r}; it has {options}.").format(
+                    name=spec.name, option=option, options=", ".join(spec.options)
+                ),
+                option,
             )
         spec.options[option].check(value, spec.name)

@@ -285,11 +285,12 @@ def plain20(
     num_classes: NumClasses = 10,
     in_channels: InChannels = 3,
     depths: Depths = (3, 3, 3),
+    shortcut: Shortcut = "none",
     se: bool = False,
     norm: Norm = "batch",
 ) -> CifarResNet:
     """Plain-20 (CIFAR, no shortcuts)."""
-    return CifarResNet(depths, num_classes, in_channels, "none", se, norm)
+    return CifarResNet(depths, num_classes, in_channels, shortcut, se, norm)
 
 
 @he_2015
@@ -297,8 +298,9 @@ def plain56(
     num_classes: NumClasses = 10,
     in_channels: InChannels = 3,
     depths: Depths = (9, 9, 9),
+    shortcut: Shortcut = "none",
     se: bool = False,
     norm: Norm = "batch",
 ) -> CifarResNet:
     """Plain-56 (CIFAR, no shortcuts)."""
-    return CifarResNet(depths, num_classes, in_channels, "none", se, norm)
+    return CifarResNet(depths, num_classes, in_channels, shortcut, se, norm)

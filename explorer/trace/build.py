@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from explorer.errors import TraceError
+from explorer.text import _
 from explorer.trace.shapes import META
 from explorer.trace.specs import Weight, meta_spec_of, spec_of
 
@@ -246,8 +247,10 @@ class Twin:
         except Exception as error:
             kind = type(module).__name__
             raise TraceError(
-                f"{path or 'The model'} ({kind}) cannot be copied, and is not traced where it "
-                f"stands, which would change it: {error}"
+                _(
+                    "{name} ({kind}) cannot be copied, and is not traced where it stands, "
+                    "which would change it: {error}"
+                ).format(name=path or _("The model"), kind=kind, error=error)
             ) from error
         clone.train(module.training and not self._eval)
         self._memo[id(module)] = clone
@@ -264,7 +267,7 @@ class Twin:
             (module.named_buffers(), clone.named_buffers()),
         )
         for theirs, copies in pairs:
-            for (_, original), (_, tensor) in zip(theirs, copies, strict=True):
+            for (_name, original), (_same, tensor) in zip(theirs, copies, strict=True):
                 self.originals[id(tensor)] = self.originals[id(original)]
                 self._kept.append(tensor)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from explorer.errors import ExplorerError, InputSizeError, TraceError
+from explorer.text import N_, _
 from explorer.trace.live import Failure, tensors_in
 from explorer.trace.recorder import Recorder
 from explorer.trace.records import OpRecord, TensorRecord, Trace
@@ -23,7 +24,12 @@ SEARCH_SECONDS = 2.0
 
 _NOT_ABOUT_SIZES = (AttributeError, ImportError, NameError, NotImplementedError, TypeError)
 """Exceptions that no other size would mend."""
-_JOINS = {"add": "adds", "sub": "subtracts", "mul": "multiplies", "cat": "concatenates"}
+_JOINS = {
+    "add": N_("it adds {first}{origin} and {second}, which do not fit together"),
+    "sub": N_("it subtracts {first}{origin} and {second}, which do not fit together"),
+    "mul": N_("it multiplies {first}{origin} and {second}, which do not fit together"),
+    "cat": N_("it concatenates {first}{origin} and {second}, which do not fit together"),
+}
 """Ops that want operands of fitting sizes, in words."""
 _TOO_SMALL = re.compile("Kernel size|[Oo]utput size")
 _SIZES = re.compile(
@@ -53,7 +59,7 @@ def explain(
     """
     partial = recorder.trace(arguments, [], ())
     shapes = [tuple(t.shape) for t in tensors_in(arguments)]
-    received = " and ".join(map(size_text, shapes)) or "no input"
+    received = _(" and ").join(map(size_text, shapes)) or _("no input")
     call = recorder.raised_in
     # An op that failed earlier, in a `forward` that caught it, is not to blame.
     failure = recorder.failure if recorder.failure and recorder.failure.call == call else None
@@ -71,16 +77,16 @@ def explain(
             suggested = (2, *shape[1:])
         else:
             suggested = _nearest(shape, works, hints, grow=_too_small(failure, error))
-    where = f"{partial.model} at {received} fails in {_layer_text(partial, call)}"
+    sentence = _("{model} at {size} fails in {layer}: {reason}.").format(
+        model=partial.model, size=received, layer=_layer_text(partial, call), reason=reason
+    )
     operands = tuple(t.shape for t in failure.operands) if failure else ()
     op = failure.name if failure else ""
     if suggested is None and not (shapes and failure and _about_sizes(reason, error)):
-        return TraceError(
-            f"{where}: {reason}.", partial=partial, layer=layer, op=op, operand_shapes=operands
-        )
+        return TraceError(sentence, partial=partial, layer=layer, op=op, operand_shapes=operands)
     remedies = _remedies(shapes[0], suggested, features, searched=works is not None)
     return InputSizeError(
-        " ".join([f"{where}: {reason}.", *remedies]),
+        " ".join([sentence, *remedies]),
         input_shape=shapes[0],
         culprit=culprit,
         suggested_shape=suggested,
@@ -100,9 +106,9 @@ def size_text(shape: Shape) -> str:
 
 def _layer_text(partial: Trace, call: int) -> str:
     if not 0 <= call < len(partial.calls):
-        return "its forward"
+        return _("its forward")
     record = partial.calls[call]
-    return f"{record.path or 'its forward'} ({record.module_class})"
+    return f"{record.path or _('its forward')} ({record.module_class})"
 
 
 def _first_line(error: Exception) -> str:
@@ -130,25 +136,36 @@ def _reason(
         else:
             wanted = operands[1][1]
         if given[-1] != wanted:
-            reason = f"it takes {wanted:,} features and gets {given[-1]:,}{made_by}"
+            reason = _("it takes {wanted:,} features and gets {given:,}{source}").format(
+                wanted=wanted, given=given[-1], source=made_by
+            )
             return culprit, reason, given[-1]
     if failure.name.startswith("conv") and len(operands) > 1 and "transpose" not in failure.name:
         groups = failure.groups
         wanted = operands[1][1] * groups
         if len(given) == len(operands[1]) and given[1] != wanted:
-            return culprit, f"it takes {wanted} channels and gets {given[1]}{made_by}", None
+            reason = _("it takes {wanted} channels and gets {given}{source}").format(
+                wanted=wanted, given=given[1], source=made_by
+            )
+            return culprit, reason, None
     kernel = failure.kernel_size
     if _too_small(failure, error) and len(given) == len(kernel) + 2:
         size = "x".join(map(str, given[2:]))
         window = "x".join(map(str, kernel))
-        return culprit, f"its {window} window does not fit a map of {size}{made_by}", None
+        reason = _("its {window} window does not fit a map of {size}{source}").format(
+            window=window, size=size, source=made_by
+        )
+        return culprit, reason, None
     verb = _JOINS.get(failure.name.rstrip("_"))
     if verb and len(operands) > 1 and given[:1] == operands[1][:1] and _SIZES.search(str(error)):
         first, second = map(size_text, operands[:2])
-        origin = f" from {culprit or source.name}" if source else ""
-        return culprit, f"it {verb} {first}{origin} and {second}, which do not fit together", None
-    shapes = " and ".join("x".join(map(str, shape)) or "a scalar" for shape in operands[:3])
-    return culprit, f"{failure.name} of {shapes}{made_by}: {_first_line(error)}", None
+        origin = _(" from {layer}").format(layer=culprit or source.name) if source else ""
+        return culprit, _(verb).format(first=first, origin=origin, second=second), None
+    shapes = _(" and ").join("x".join(map(str, shape)) or _("a scalar") for shape in operands[:3])
+    reason = _("{op} of {shapes}{source}: {error}").format(
+        op=failure.name, shapes=shapes, source=made_by, error=_first_line(error)
+    )
+    return culprit, reason, None
 
 
 def _too_small(failure: Failure | None, error: Exception) -> bool:
@@ -177,9 +194,9 @@ def _made_by(partial: Trace, source: OpRecord | None) -> str:
         return ""
     shape = _without_batch(source.outputs[0])
     if source.kind == "input":
-        return f" (the input, {shape})"
+        return _(" (the input, {shape})").format(shape=shape)
     path = partial.calls[source.call].path if source.call >= 0 else ""
-    return f" ({shape} from {path or source.name})"
+    return _(" ({shape} from {layer})").format(shape=shape, layer=path or source.name)
 
 
 def _without_batch(tensor: TensorRecord) -> str:
@@ -191,18 +208,18 @@ def _remedies(
 ) -> Iterator[str]:
     if suggested is None:
         if searched:
-            yield "None of the usual input sizes works either."
+            yield _("None of the usual input sizes works either.")
     elif suggested[0] != shape[0]:
-        yield (
-            f"In train mode batch normalization needs more than one value per channel: "
-            f"a batch of {suggested[0]} works, and so does eval mode."
-        )
+        yield _(
+            "In train mode batch normalization needs more than one value per channel: "
+            "a batch of {n} works, and so does eval mode."
+        ).format(n=suggested[0])
     elif suggested[1] != shape[1]:
-        yield f"An input of {size_text(suggested)} works."
+        yield _("An input of {size} works.").format(size=size_text(suggested))
     else:
-        yield f"The nearest size that works is {size_text(suggested)}."
+        yield _("The nearest size that works is {size}.").format(size=size_text(suggested))
     if features is not None:
-        yield f"To keep this size, the layer would need in_features={features}."
+        yield _("To keep this size, the layer would need in_features={n}.").format(n=features)
 
 
 def _channels(partial: Trace, failure: Failure | None) -> int | None:

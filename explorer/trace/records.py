@@ -18,6 +18,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from explorer.text import N_
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -153,10 +155,11 @@ class StorageRecord(NamedTuple):
 
 
 KINDS = (
-    "input", "constant", "convolution", "linear", "matmul", "attention", "recurrent",
-    "normalization", "activation", "pooling", "add", "multiply", "concat", "reshape",
-    "elementwise", "reduction", "softmax", "dropout", "upsample", "padding", "embedding",
-    "indexing", "bookkeeping", "unknown",
+    N_("input"), N_("constant"), N_("convolution"), N_("linear"), N_("matmul"), N_("attention"),
+    N_("recurrent"), N_("normalization"), N_("activation"), N_("pooling"), N_("add"),
+    N_("multiply"), N_("concat"), N_("reshape"), N_("elementwise"), N_("reduction"),
+    N_("softmax"), N_("dropout"), N_("upsample"), N_("padding"), N_("embedding"),
+    N_("indexing"), N_("bookkeeping"), N_("unknown"),
 )  # fmt: skip
 """Every value that `OpRecord.kind` can have."""
 

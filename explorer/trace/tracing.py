@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from explorer.errors import ExplorerError, InputSizeError, TraceError
 from explorer.models._registry import ModelSpec
+from explorer.text import _
 from explorer.trace.build import Twin, build_on_meta
 from explorer.trace.diagnose import explain
 from explorer.trace.live import tensors_in
@@ -41,6 +42,7 @@ def trace_model(
     options: Mapping[str, Any] | None = None,
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
+    nearest: bool = True,
 ) -> Trace:
     """Run one forward pass on the meta device and record everything that happens.
 
@@ -57,6 +59,8 @@ def trace_model(
         args: instead of `input_shape`, positional arguments in any nesting of lists, tuples,
             dictionaries and dataclasses; of tensors in them only shape and type are used.
         kwargs: keyword arguments, likewise.
+        nearest: look for the nearest input that works if this one does not; it is traced
+            several times, which takes longer than the trace.
 
     Returns:
         A frozen, picklable `Trace`.
@@ -68,7 +72,7 @@ def trace_model(
         TraceError: `forward` raised for another reason, or needs real values and is too large.
     """
     if mode not in ("eval", "train"):
-        raise TraceError(f"mode={mode!r} should be 'eval' or 'train'.")
+        raise TraceError(_("mode={mode!r} should be 'eval' or 'train'.").format(mode=mode))
     rebuild: Callable[[Shape], nn.Module] | None = None
     if isinstance(model, str):
         name = model
@@ -81,7 +85,11 @@ def trace_model(
     elif isinstance(model, nn.Module):
         name, hints = type(model).__name__, []
     else:
-        raise TraceError(f"The model should be a module or a registered name, not {model!r}.")
+        raise TraceError(
+            _("The model should be a module or a registered name, not {model!r}.").format(
+                model=model
+            )
+        )
     shapes = _shapes(input_shape)
     if shapes:
         dtype = _dtype(model)
@@ -95,12 +103,14 @@ def trace_model(
             raise
         if uninitialized := [n for n, p in model.named_parameters() if is_lazy(cast(Any, p))]:
             raise TraceError(
-                f"{name} has lazy layers whose weights have no shape yet ({uninitialized[0]}): "
-                "call the model once on a real input, then trace it."
+                _(
+                    "{name} has lazy layers whose weights have no shape yet "
+                    "({uninitialized}): call the model once on a real input, then trace it."
+                ).format(name=name, uninitialized=uninitialized[0])
             ) from error
         if _needs_values(recorder, error):
             return run.for_real()
-        works = run.works if len(shapes) == 1 and len(shapes[0]) == 4 else None
+        works = run.works if nearest and len(shapes) == 1 and len(shapes[0]) == 4 else None
         raise explain(recorder, error, run.arguments, works, hints) from error
     finally:
         recorder.release()
@@ -112,7 +122,9 @@ def _built(spec: ModelSpec, options: Mapping[str, Any]) -> nn.Module:
         return build_on_meta(spec.build, **options)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise TraceError(f"{spec.name} cannot be built like this: {reason}.") from error
+        raise TraceError(
+            _("{name} cannot be built like this: {reason}.").format(name=spec.name, reason=reason)
+        ) from error
 
 
 def _for_size(spec: ModelSpec, options: Mapping[str, Any], shape: Shape) -> nn.Module:
@@ -130,11 +142,15 @@ def _shapes(input_shape: Shape | Sequence[Shape] | None) -> list[Shape]:
         sizes = shape if isinstance(shape, (tuple, list)) else ()
         if not sizes or not all(type(size) is int and size > 0 for size in sizes):
             raise TraceError(
-                f"Input shape {shape!r} should be positive integers, with the batch first: "
-                "(1, 3, 224, 224)."
+                _(
+                    "Input shape {shape!r} should be positive integers, with the batch "
+                    "first: (1, 3, 224, 224)."
+                ).format(shape=shape)
             )
         if prod(sizes) > MAX_INPUT:
-            raise TraceError(f"Input shape {shape!r} is larger than any computer's memory.")
+            raise TraceError(
+                _("Input shape {shape!r} is larger than any computer's memory.").format(shape=shape)
+            )
     return [tuple(shape) for shape in shapes]
 
 
@@ -211,9 +227,18 @@ class _Run:
         elements = sum(t.numel() for t in tensors_in((self.args, self.kwargs)))
         if size > REAL_RUN_MAX_PARAMS or elements > REAL_RUN_MAX_INPUT:
             raise TraceError(
-                f"{self.name} decides by tensor values how to go on, so it has to be run for real, "
-                f"and is too large for that: {size:,} parameters and {elements:,} input elements, "
-                f"the limits are {REAL_RUN_MAX_PARAMS:,} and {REAL_RUN_MAX_INPUT:,}."
+                _(
+                    "{name} decides by tensor values how to go on, so it has to be run for "
+                    "real, and is too large for that: {size:,} parameters and {elements:,} "
+                    "input elements, the limits are {most_params:,} and "
+                    "{most_elements:,}."
+                ).format(
+                    name=self.name,
+                    size=size,
+                    elements=elements,
+                    most_params=REAL_RUN_MAX_PARAMS,
+                    most_elements=REAL_RUN_MAX_INPUT,
+                )
             )
         recorder = self.recorder(real=True)
         try:

@@ -1,12 +1,15 @@
 """Catalogue: every architecture with its year, its cost at a size, its idea and its paper."""
 
 from pages.shared import catalogue, widgets
+from pages.shared.text import _
 
 view = catalogue.open_view()
 widgets.page_title(
-    "Catalogue",
-    "Every architecture written here, counted live at the size you choose. "
-    "Click one to open its layers.",
+    _("Catalogue"),
+    _(
+        "Every architecture written here, counted live at the size you choose. "
+        "Click one to open its layers."
+    ),
 )
 catalogue.controls()
 entries = catalogue.counted(view)

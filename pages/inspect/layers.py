@@ -2,11 +2,25 @@
 
 import streamlit as st
 
-from pages.shared import cache, inspector, measurements, panels, sidebar, tables, widgets
+from pages.shared import (
+    cache,
+    crosscheck,
+    inspector,
+    measuring,
+    panels,
+    runs,
+    sidebar,
+    tables,
+    ways,
+    widgets,
+)
+from pages.shared.text import _
 from pages.shared.view import open_view, tabs
 
 choice = sidebar.current()
+measuring.take()
 view = open_view()
+ways.open_ways()
 failure = cache.failure(choice)
 
 main, side = st.columns([3, 1], gap="medium")
@@ -19,7 +33,9 @@ with main:
     overview = cache.overview(choice, view.convention)
     widgets.metrics(choice, view, overview.totals)
     widgets.counting(0 if failure else overview.totals.unused_params)
-    st.caption(overview.statement + (" Counted up to the layer that fails." if failure else ""))
+    st.caption(
+        overview.statement + (" " + _("Counted up to the layer that fails.") if failure else "")
+    )
 
     opened = tabs()
     if opened["layers"].open:
@@ -35,10 +51,11 @@ with main:
             panels.charts(choice, view)
     if opened["latency"].open:
         with opened["latency"]:
-            measurements.latency(choice)
+            measuring.panel(choice)
+            runs.table()
     if opened["check"].open:
         with opened["check"]:
-            measurements.check(choice)
+            crosscheck.check(choice)
     if opened["source"].open:
         with opened["source"]:
             panels.source(choice)

@@ -1,12 +1,15 @@
 """Published vs exact: what papers print, beside what their networks cost, and why they differ."""
 
 from pages.shared import published, widgets
+from pages.shared.text import _
 
 view = published.open_view()
 widgets.page_title(
-    "Published vs exact",
-    "What papers and their repositories print, beside the exact counts at the paper's input, "
-    "computed live from the models here.",
+    _("Published vs exact"),
+    _(
+        "What papers and their repositories print, beside the exact counts at "
+        "the paper's input, computed live from the models here."
+    ),
 )
 opened = published.tabs()
 if opened["papers"].open:

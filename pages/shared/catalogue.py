@@ -17,10 +17,11 @@ from explorer.zoo import get_spec
 from pages.shared import address, cache
 from pages.shared.choice import Choice, native_choice, to_query
 from pages.shared.sidebar import PRESETS
+from pages.shared.text import N_, _
 from pages.shared.widgets import theme
 
-TABS: Final = {"table": "Table", "timeline": "Timeline"}
-MEASURES: Final = {"params": "Parameters", "macs": "MACs"}
+TABS: Final = {"table": N_("Table"), "timeline": N_("Timeline")}
+MEASURES: Final = {"params": N_("Parameters"), "macs": N_("MACs")}
 _NATIVE: Final = "native"
 _SIZES: Final = (_NATIVE, *(f"{height}x{width}" for height, width in PRESETS))
 _TAB_WIDGET: Final = "catalogue_tab_widget"
@@ -44,7 +45,7 @@ def open_view() -> View:
     find = address.restore("search", "catalogue_find", str, "")
     tab = address.restore("show", "catalogue_tab", _one_of(tuple(TABS)), "table")
     measure = address.restore("measure", "catalogue_measure", _one_of(tuple(MEASURES)), "params")
-    st.session_state[_TAB_WIDGET] = TABS[tab]
+    st.session_state[_TAB_WIDGET] = _(TABS[tab])
     address.record(
         {
             "at": size if size != _NATIVE else None,
@@ -62,21 +63,21 @@ def controls() -> None:
     """Input size, search and families."""
     size, find, families = st.columns([3, 4, 7], gap="small", vertical_alignment="bottom")
     size.selectbox(
-        "Input size",
+        _("Input size"),
         _SIZES,
         key="catalogue_size",
-        format_func=lambda s: "each one's own" if s == _NATIVE else s.replace("x", " × "),
+        format_func=lambda s: _("each one's own") if s == _NATIVE else s.replace("x", " × "),
         on_change=address.touch,
     )
     find.text_input(
-        "Find",
+        _("Find"),
         key="catalogue_find",
         type="search",
-        placeholder="residual, 2015, He",
+        placeholder=_("residual, 2015, He"),
         on_change=address.touch,
     )
     families.multiselect(
-        "Families", _all_families(), key="catalogue_families", placeholder="All",
+        _("Families"), _all_families(), key="catalogue_families", placeholder=_("All"),
         on_change=address.touch,
     )  # fmt: skip
 
@@ -89,7 +90,10 @@ def counted(view: View) -> tuple[Entry, ...]:
     for done, name in enumerate(names):
         if not cache.is_counted(name, view.size):
             progress.progress(
-                done / len(names), f"Tracing {get_spec(name).title}, {done + 1} of {len(names)}"
+                done / len(names),
+                _("Tracing {title}, {n} of {total}").format(
+                    title=get_spec(name).title, n=done + 1, total=len(names)
+                ),
             )
         found.append(cache.catalogue_entry(name, view.size))
     progress.empty()
@@ -98,27 +102,30 @@ def counted(view: View) -> tuple[Entry, ...]:
 
 def tabs() -> dict[str, Any]:
     """Draw the tabs; only the open one's content is made."""
-    drawn = st.tabs(list(TABS.values()), key=_TAB_WIDGET, on_change=_change_tab)
+    drawn = st.tabs([_(title) for title in TABS.values()], key=_TAB_WIDGET, on_change=_change_tab)
     return dict(zip(TABS, drawn, strict=True))
 
 
 def _change_tab() -> None:
     address.touch()
-    titles = {title: name for name, title in TABS.items()}
+    titles = {_(title): name for name, title in TABS.items()}
     st.session_state["catalogue_tab"] = titles[st.session_state[_TAB_WIDGET]]
 
 
 def table(view: View, entries: Sequence[Entry]) -> None:
     """One row for each architecture; a click opens it."""
     if not entries:
-        st.markdown("No architecture matches.")
+        st.markdown(_("No architecture matches."))
         return
     frame = _frame(entries)
-    note = "" if view.size is None else " Those that do not take this size say why."
+    note = "" if view.size is None else " " + _("Those that do not take this size say why.")
     text, files = st.columns([5, 1], vertical_alignment="bottom")
     text.caption(
-        f"{len(entries)} architectures. Top-1 is torchvision's published ImageNet accuracy, best "
-        f"recipe; where none can be cited the cell is empty.{note}"
+        _(
+            "{entries} architectures. Top-1 is torchvision's published ImageNet "
+            "accuracy, best recipe; where none can be cited the cell is empty."
+        ).format(entries=len(entries))
+        + note
     )
     downloads(files, frame, "catalogue")
     column = st.column_config
@@ -132,25 +139,31 @@ def table(view: View, entries: Sequence[Entry]) -> None:
         on_select="rerun",
         selection_mode="single-cell",
         column_config={
-            "Architecture": column.TextColumn(width=205),
-            "Family": column.TextColumn(width=92),
-            "Year": column.NumberColumn(format="%d", width=48),
-            "Params": column.NumberColumn(format="localized", width=92),
+            "Architecture": column.TextColumn(_("Architecture"), width=205),
+            "Family": column.TextColumn(_("Family"), width=92),
+            "Year": column.NumberColumn(_("Year"), format="%d", width=48),
+            "Params": column.NumberColumn(_("Params"), format="localized", width=92),
             "MACs": column.NumberColumn(format="localized", width=112),
-            "At": column.TextColumn(width=72),
-            "Native": column.TextColumn(width=72),
+            "At": column.TextColumn(_("At"), width=72),
+            "Native": column.TextColumn(_("Native"), width=72),
             "Top-1 %": column.NumberColumn(format="%.1f", width=60),
             "Crop": column.NumberColumn(
+                _("Crop"),
                 format="%d",
                 width=52,
-                help="Side in pixels of the images that the accuracy was measured on; where it is "
-                "not the size that is counted, the accuracy does not belong to these MACs.",
+                help=_(
+                    "Side in pixels of the images that the accuracy was measured on; where "
+                    "it is not the size that is counted, the accuracy does not belong to "
+                    "these MACs."
+                ),
             ),
             "Recipe": column.TextColumn(
-                width=118, help="The weights of torchvision 0.28.0 that the accuracy is stated for."
+                _("Recipe"),
+                width=118,
+                help=_("The weights of torchvision 0.28.0 that the accuracy is stated for."),
             ),
-            "Idea": column.TextColumn(width=330),
-            "Paper": column.TextColumn(width=330),
+            "Idea": column.TextColumn(_("Idea"), width=330),
+            "Paper": column.TextColumn(_("Paper"), width=330),
         },
     )
     cells = picked["selection"]["cells"]
@@ -161,12 +174,13 @@ def table(view: View, entries: Sequence[Entry]) -> None:
 def timeline(view: View, entries: Sequence[Entry]) -> None:
     """Year against cost; a click on a point opens the architecture."""
     st.segmented_control(
-        "Measure", list(MEASURES), key="catalogue_measure", required=True,
-        format_func=MEASURES.__getitem__, label_visibility="collapsed", on_change=address.touch,
+        _("Measure"), list(MEASURES), key="catalogue_measure", required=True,
+        format_func=lambda name: _(MEASURES[name]), label_visibility="collapsed",
+        on_change=address.touch,
     )  # fmt: skip
     names = tuple(entry.name for entry in entries if entry.params)
     if not names:
-        st.markdown("No architecture matches.")
+        st.markdown(_("No architecture matches."))
         return
     drawn = cache.timeline_json(names, view.size, view.measure, theme())
     picked = st.plotly_chart(
@@ -176,7 +190,7 @@ def timeline(view: View, entries: Sequence[Entry]) -> None:
         on_select="rerun",
         selection_mode="points",
         config={"displayModeBar": False},
-        alt="Architectures by year and cost",
+        alt=_("Architectures by year and cost"),
     )
     points = picked["selection"]["points"]
     if points:
@@ -194,7 +208,7 @@ def open_model(name: str, size: tuple[int, int] | None) -> None:
 
 def downloads(place: Any, frame: pd.DataFrame, name: str) -> None:
     """Offer a table as CSV and Markdown."""
-    with place, st.popover("Download", icon=":material/download:", width="stretch"):
+    with place, st.popover(_("Download"), icon=":material/download:", width="stretch"):
         st.download_button("CSV", to_csv(frame), f"{name}.csv", "text/csv", on_click="ignore")
         st.download_button(
             "Markdown", to_markdown(frame), f"{name}.md", "text/markdown", on_click="ignore"
@@ -222,7 +236,7 @@ def _frame(entries: Sequence[Entry]) -> pd.DataFrame:
             "Recipe": [
                 best[entry.name][0].weights if entry.name in best else "" for entry in entries
             ],
-            "Idea": [entry.problem or entry.idea for entry in entries],
+            "Idea": [entry.problem or _(entry.idea) for entry in entries],
             "Paper": [entry.paper for entry in entries],
         }
     )
@@ -232,7 +246,9 @@ def _matches(name: str, view: View) -> bool:
     spec = get_spec(name)
     if view.families and spec.family not in view.families:
         return False
-    text = f"{spec.name} {spec.title} {spec.family} {spec.year} {spec.idea} {spec.paper}".casefold()
+    text = " ".join(
+        (spec.name, spec.title, spec.family, str(spec.year), spec.idea, _(spec.idea), spec.paper)
+    ).casefold()
     return all(word in text for word in re.split(r"[\s,]+", view.find.casefold()))
 
 

@@ -13,6 +13,7 @@ from explorer.figures.theme import INK, kind_color, tint
 from pages.shared import cache
 from pages.shared.choice import Choice
 from pages.shared.tables import once, window_text
+from pages.shared.text import _
 from pages.shared.view import View, select
 from pages.shared.widgets import plain, theme
 
@@ -22,18 +23,26 @@ def show(choice: Choice, view: View, failure: cache.Failure | None) -> None:
     with st.container(border=True, key="inspector", gap="small"):
         found = cache.selection(choice, view.convention, view.layer) if view.layer else None
         if view.layer and found is None:
-            st.caption(f":orange[There is no layer called {plain(view.layer)} here.]")
+            st.caption(
+                ":orange[{}]".format(
+                    _("There is no layer called {layer} here.").format(layer=plain(view.layer))
+                )
+            )
         if found is None and failure and failure.layer:
             found = cache.selection(choice, view.convention, failure.layer)
             if found:
-                st.caption("The layer that fails. Select another in the table, a chart or a block.")
+                st.caption(
+                    _("The layer that fails. Select another in the table, a chart or a block.")
+                )
         if found is None:
             found = cache.selection(
                 choice, view.convention, cache.overview(choice, view.convention).most_expensive
             )
             st.caption(
-                f"The layer with the most {view.convention.unit}. "
-                "Select another in the table, a chart or a block."
+                _(
+                    "The layer with the most {unit}. Select another in the table, a chart or "
+                    "a block."
+                ).format(unit=view.convention.unit)
             )
         if found is None:
             return
@@ -42,7 +51,7 @@ def show(choice: Choice, view: View, failure: cache.Failure | None) -> None:
         _receipt(found)
         if view.layer:
             st.button(
-                "Clear the selection",
+                _("Clear the selection"),
                 key="clear",
                 type="tertiary",
                 icon=":material/close:",
@@ -56,18 +65,21 @@ def _facts(found: cache.Selection, view: View) -> None:
     color = kind_color(layer.kind, mode)
     chip = (
         f'<span class="chip" style="background:{tint(color, mode)};border-color:{color};'
-        f'color:{INK[mode]}">{escape(layer.kind)}</span>'
+        f'color:{INK[mode]}">{escape(_(layer.kind))}</span>'
     )
     shapes = [shape_text(shape) for shape in layer.input_shapes]
     facts = {
-        "Class": escape(layer.module_class or f"{layer.label}, an operation of {layer.path}"),
-        "Kind": "" if found.is_module or not layer.output_shape else chip,
-        "In": escape(", ".join(shapes)),
-        "Out": escape(shape_text(layer.output_shape) if layer.output_shape else "nothing"),
-        "Window": escape(_window(layer)),
-        "Parameters": count(layer.params),
+        _("Class"): escape(
+            layer.module_class
+            or _("{op}, an operation of {module}").format(op=layer.label, module=layer.path)
+        ),
+        _("Kind"): "" if found.is_module or not layer.output_shape else chip,
+        _("In"): escape(", ".join(shapes)),
+        _("Out"): escape(shape_text(layer.output_shape) if layer.output_shape else _("nothing")),
+        _("Window"): escape(_window(layer)),
+        _("Parameters"): count(layer.params),
         view.convention.unit: count(layer.cost),
-        "Activations": memory(layer.activation_bytes),
+        _("Activations"): memory(layer.activation_bytes),
     }
     cells = "".join(
         f"<span>{name}</span><span>{value}</span>" for name, value in facts.items() if value
@@ -78,8 +90,10 @@ def _facts(found: cache.Selection, view: View) -> None:
 def _window(layer: Layer) -> str:
     text = window_text(axes_text(layer.kernel), axes_text(layer.stride), axes_text(layer.padding))
     if layer.dilation and set(layer.dilation) != {1}:
-        text += f", dilation {once(axes_text(layer.dilation))}"
-    return text + (f", {layer.groups} groups" if layer.groups and layer.groups > 1 else "")
+        text += ", " + _("dilation {n}").format(n=once(axes_text(layer.dilation)))
+    return text + (
+        ", " + _("{n} groups").format(n=layer.groups) if layer.groups and layer.groups > 1 else ""
+    )
 
 
 def _receipt(found: cache.Selection) -> None:

@@ -13,6 +13,7 @@ from explorer.diagram.views import FIRST_DIRECTION
 from pages.shared import address, cache
 from pages.shared.choice import Choice
 from pages.shared.component import draw
+from pages.shared.text import N_, _
 from pages.shared.view import (
     CHARTS,
     FLOWS,
@@ -34,13 +35,13 @@ def charts(choice: Choice, view: View) -> None:
     """One Plotly figure at a time; a click selects a layer."""
     unit = view.convention.unit
     titles = {
-        "cost": f"Parameters and {unit}",
-        "profile": "Shapes",
-        "map": f"{unit} by module",
-        "params": "Parameters by module",
+        "cost": _("Parameters and {unit}").format(unit=unit),
+        "profile": _("Shapes"),
+        "map": _("{unit} by module").format(unit=unit),
+        "params": _("Parameters by module"),
     }
     st.segmented_control(
-        "Chart",
+        _("Chart"),
         CHARTS,
         key="chart",
         required=True,
@@ -68,8 +69,8 @@ def charts(choice: Choice, view: View) -> None:
 
 _HEIGHT = 640
 _DEPTHS = {
-    "blocks": {1: "closed", 2: "open", 3: "all"},
-    "volume": {1: "stages", 2: "layers"},
+    "blocks": {1: N_("closed"), 2: N_("open"), 3: N_("all")},
+    "volume": {1: N_("stages"), 2: N_("layers")},
 }
 """What the depths of a picture are called, where they are not counted."""
 _FILES = {
@@ -78,14 +79,16 @@ _FILES = {
     "pdf": "PDF",
     "tex": "TikZ (LaTeX)",
     "dot": "Graphviz DOT",
-    "html": "HTML, interactive and offline",
+    "html": N_("HTML, interactive and offline"),
 }
 _ARROWS = {"down": ":material/arrow_downward:", "right": ":material/arrow_forward:"}
 _HINTS = {
-    "stages": "A plus opens a stage as its blocks.",
-    "blocks": "A plus opens a block, a minus closes it; equal neighbours are drawn once.",
-    "ops": "A plus opens a module, a minus closes it.",
-    "volume": "Height and depth are rows and columns, width is channels; all on a shrunk scale.",
+    "stages": N_("A plus opens a stage as its blocks."),
+    "blocks": N_("A plus opens a block, a minus closes it; equal neighbours are drawn once."),
+    "ops": N_("A plus opens a module, a minus closes it."),
+    "volume": N_(
+        "Height and depth are rows and columns, width is channels; all on a shrunk scale."
+    ),
 }
 
 
@@ -94,8 +97,8 @@ def diagram(choice: Choice, view: View) -> None:
     drawn = cache.diagram(choice, view, theme())
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.segmented_control(
-            "Show", list(ZOOMS), key="zoom", required=True, format_func=ZOOMS.__getitem__,
-            on_change=forget_opened,
+            _("Show"), list(ZOOMS), key="zoom", required=True, on_change=forget_opened,
+            format_func=lambda name: _(ZOOMS[name]),
         )  # fmt: skip
         _diagram_controls(view, drawn)
     draw(
@@ -106,13 +109,15 @@ def diagram(choice: Choice, view: View) -> None:
     )
     text, file = st.columns([5, 1], gap="medium")
     text.caption(
-        f"{_HINTS[view.zoom]} Drag to move, Ctrl and the wheel to zoom; arrow keys walk along the "
-        "lines, Enter selects, O opens and C closes."
+        _(
+            "{hint} Drag to move, Ctrl and the wheel to zoom; arrow keys walk along "
+            "the lines, Enter selects, O opens and C closes."
+        ).format(hint=_(_HINTS[view.zoom]))
     )
-    with file.popover("Save", icon=":material/download:", width="stretch"):
+    with file.popover(_("Save"), icon=":material/download:", width="stretch"):
         for form, name in _FILES.items():
             st.download_button(
-                name,
+                _(name),
                 cache.diagram_file(choice, view, theme(), form),
                 f"{choice.model.replace(':', '-')}-{view.zoom}.{form}",
                 FORMATS[form],
@@ -134,39 +139,39 @@ def _diagram_controls(view: View, drawn: cache.Diagram) -> None:
         }
     )
     if drawn.depths > 1:
-        names = _DEPTHS.get(view.zoom, {drawn.depths: "all"})
+        names = _DEPTHS.get(view.zoom, {drawn.depths: N_("all")})
         st.segmented_control(
-            "Open to depth" if view.zoom == "ops" else "Detail",
+            _("Open to depth") if view.zoom == "ops" else _("Detail"),
             list(range(1, drawn.depths + 1)),
             key="depth_widget",
             required=True,
-            format_func=lambda depth: names.get(depth, str(depth)),
+            format_func=lambda depth: _(names.get(depth, str(depth))),
             on_change=open_to_depth,
         )
     st.selectbox(
-        "Colour by", HEATS, key="heat", format_func=_heat_names(view).__getitem__,
+        _("Colour by"), HEATS, key="heat", format_func=_heat_names(view).__getitem__,
         on_change=address.touch, width=150,
     )  # fmt: skip
     if view.heat == "latency":
         st.selectbox(
-            "Predicted for", [device.name for device in devices()], key="device",
+            _("Predicted for"), [device.name for device in devices()], key="device",
             on_change=address.touch, width=220,
-            help="A roofline prediction in float32, not a measurement.",
+            help=_("A roofline prediction in float32, not a measurement."),
         )  # fmt: skip
     if view.zoom != "volume":
         st.segmented_control(
-            "Direction", list(FLOWS), key="flow_widget", required=True,
+            _("Direction"), list(FLOWS), key="flow_widget", required=True,
             format_func=_ARROWS.__getitem__, on_change=choose_flow,
         )  # fmt: skip
 
 
 def _heat_names(view: View) -> dict[str, str]:
     return {
-        "kind": "Kind of layer",
-        "params": "Parameters",
+        "kind": _("Kind of layer"),
+        "params": _("Parameters"),
         "cost": view.convention.unit,
-        "activations": "Activation memory",
-        "latency": "Predicted time",
+        "activations": _("Activation memory"),
+        "latency": _("Predicted time"),
     }
 
 
@@ -177,9 +182,17 @@ def source(choice: Choice) -> None:
     """What the paper brought, and the file that the model is built from."""
     about(choice)
     file = cache.source(choice.model)
-    library = "" if choice.spec.new else f" of {plain(choice.spec.publication.authors)}"
+    library = (
+        ""
+        if choice.spec.new
+        else _(" of {library}").format(library=plain(choice.spec.publication.authors))
+    )
     lines = count(file.text.count("\n"))
-    st.caption(f"`{file.path}`{library}, {lines} lines. To trace this in Python:")
+    st.caption(
+        _("`{path}`{library}, {lines} lines. To trace this in Python:").format(
+            path=file.path, library=library, lines=lines
+        )
+    )
     st.code(_call(choice), language="python")
     st.code(file.text, language="python", line_numbers=True, height=640)
 
@@ -195,11 +208,13 @@ def about(choice: Choice) -> None:
     st.markdown(paper)
     new, departs = st.columns(2, gap="medium")
     with new:
-        st.markdown("**What is new**\n" + "".join(f"\n- {plain(each)}" for each in spec.new))
+        st.markdown(
+            f"**{_('What is new')}**\n" + "".join(f"\n- {plain(_(each))}" for each in spec.new)
+        )
     with departs:
         st.markdown(
-            f"**Where this code departs from the paper**\n\n"
-            f"{plain(spec.departs) or 'Nowhere that we know of.'}"
+            f"**{_('Where this code departs from the paper')}**\n\n"
+            f"{plain(_(spec.departs)) or _('Nowhere that we know of.')}"
         )
 
 

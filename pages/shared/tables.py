@@ -13,6 +13,7 @@ from explorer.analysis.units import shape_text
 from explorer.figures.theme import KIND_COLORS, pill_color
 from pages.shared import address, cache
 from pages.shared.choice import Choice
+from pages.shared.text import _
 from pages.shared.view import View, clear_filters, narrow, select_row
 from pages.shared.widgets import theme
 
@@ -60,20 +61,25 @@ def layer_controls(choice: Choice, view: View, overview: cache.Overview) -> View
     view = narrow(view, overview.kinds, levels)
     find, kinds, level, files = st.columns([6, 6, 5, 5], gap="small", vertical_alignment="bottom")
     find.text_input(
-        "Find", key="find", type="search", placeholder="layer2 conv1", on_change=address.touch
+        _("Find"), key="find", type="search", placeholder="layer2 conv1", on_change=address.touch
     )
     kinds.multiselect(
-        "Kinds", overview.kinds, key="kinds", placeholder="All", on_change=address.touch
+        _("Kinds"),
+        overview.kinds,
+        key="kinds",
+        placeholder=_("All"),
+        format_func=_,
+        on_change=address.touch,
     )
     level.select_slider(
-        "Depth of modules",
+        _("Depth of modules"),
         levels,
         key="level",
-        format_func=lambda level: str(level) if level else "all",
+        format_func=lambda level: str(level) if level else _("all"),
         on_change=address.touch,
         disabled=len(levels) == 1,
     )
-    with files.popover("Download", icon=":material/download:", width="stretch"):
+    with files.popover(_("Download"), icon=":material/download:", width="stretch"):
         name = f"{choice.model}_{'x'.join(map(str, choice.input_shape[1:]))}"
         for form, label in _FORMS.items():
             st.download_button(
@@ -92,14 +98,14 @@ def layer_table(choice: Choice, view: View, failure: cache.Failure | None) -> No
     frame = cache.layer_table(choice, view.convention, view.level)
     shown = _filtered(frame, view)
     if shown.empty:
-        st.markdown("No layer matches.")
-        st.button("Clear the filters", key="clear_filters", on_click=clear_filters)
+        st.markdown(_("No layer matches."))
+        st.button(_("Clear the filters"), key="clear_filters", on_click=clear_filters)
         return
     keys = [str(key) for key in shown.index]
     selected = cache.row_of(choice, view.convention, view.level, view.layer) if view.layer else None
-    of = f" of {len(frame)}" if len(shown) < len(frame) else ""
-    within = f" in `{view.layer}`" if _is_within(frame, view) else ""
-    st.caption(f"{len(shown)}{of} rows{within}. Click one to see how its numbers come about.")
+    st.caption(
+        f"{_rows_text(frame, shown, view)} {_('Click one to see how its numbers come about.')}"
+    )
     select_table(
         "layer_table",
         _displayed(shown, view, failure),
@@ -115,6 +121,17 @@ def layer_table(choice: Choice, view: View, failure: cache.Failure | None) -> No
             Share=105,
         ),
     )
+
+
+def _rows_text(frame: pd.DataFrame, shown: pd.DataFrame, view: View) -> str:
+    """How many rows are shown, of how many, and of which module."""
+    if len(shown) < len(frame) and _is_within(frame, view):
+        return _("{n} of {total} rows, in `{module}`.").format(
+            n=len(shown), total=len(frame), module=view.layer
+        )
+    if len(shown) < len(frame):
+        return _("{n} of {total} rows.").format(n=len(shown), total=len(frame))
+    return _("{n} rows.").format(n=len(shown))
 
 
 def select_table(
@@ -173,7 +190,7 @@ def _filtered(frame: pd.DataFrame, view: View) -> pd.DataFrame:
     words = _searchable(view.find).replace(",", " ").split()
     if words:
         rows = zip(frame["Layer"], frame["Kind"], _windows(frame), _shapes(frame), strict=True)
-        texts = [_searchable(" ".join(map(str, row))) for row in rows]
+        texts = [_searchable(" ".join((*map(str, row), _(row[1])))) for row in rows]
         frame = frame[[all(word in text for word in words) for text in texts]]
     return frame
 
@@ -206,10 +223,10 @@ def _displayed(frame: pd.DataFrame, view: View, failure: cache.Failure | None) -
     shapes = _shapes(frame)
     names = list(map(_short, frame["Layer"]))
     # A list, because only columns of lists can show a value in its own colour.
-    kinds = [[kind] for kind in frame["Kind"]]
+    kinds = [[_(kind)] for kind in frame["Kind"]]
     if failure and len(frame) and not frame["Output"].iloc[-1]:
         names[-1] = f"✗ {names[-1]}"
-        shapes[-1] = f"{frame['Input'].iloc[-1]} → fails here"
+        shapes[-1] = f"{frame['Input'].iloc[-1]} → {_('fails here')}"
         kinds[-1] = []
     return pd.DataFrame(
         {
@@ -252,31 +269,36 @@ def _columns(view: View, **widths: int) -> dict[str, Any]:
     unit, shade = view.convention.unit, theme()
     kinds = list(KIND_COLORS[shade])
     return {
-        "Stage": column.TextColumn(width=widths.get("Stage")),
-        "Layer": column.TextColumn(width=widths.get("Layer")),
+        "Stage": column.TextColumn(_("Stage"), width=widths.get("Stage")),
+        "Layer": column.TextColumn(_("Layer"), width=widths.get("Layer")),
         "Kind": column.MultiselectColumn(
+            _("Kind"),
             width=widths.get("Kind"),
-            options=kinds,
+            options=[_(kind) for kind in kinds],
             color=[pill_color(kind, shade) for kind in kinds],
         ),
-        "Shape": column.TextColumn("In → out", width=widths.get("Shape")),
-        "Output": column.TextColumn(width=widths.get("Output")),
+        "Shape": column.TextColumn(_("In → out"), width=widths.get("Shape")),
+        "Output": column.TextColumn(_("Output"), width=widths.get("Output")),
         "Window": column.TextColumn(
+            _("Window"),
             width=widths.get("Window"),
-            help="Kernel; stride (s) and padding (p) where they are not 1 and 0.",
+            help=_("Kernel; stride (s) and padding (p) where they are not 1 and 0."),
         ),
-        "Layers": column.NumberColumn(width=widths.get("Layers")),
-        "Params": column.NumberColumn(format="localized", width=widths.get("Params")),
+        "Layers": column.NumberColumn(_("Layers"), width=widths.get("Layers")),
+        "Params": column.NumberColumn(_("Params"), format="localized", width=widths.get("Params")),
         unit: column.NumberColumn(format="localized", width=103),
         "Share": column.ProgressColumn(
-            f"Share of {unit}",
+            _("Share of {unit}").format(unit=unit),
             format="%.2f%%",
             min_value=0,
             max_value=100,
             width=widths.get("Share"),
         ),
-        "Activation MiB": column.NumberColumn(format="%.2f", width=105),
+        "Activation MiB": column.NumberColumn(_("Activation MiB"), format="%.2f", width=105),
         "Cumulative": column.NumberColumn(
-            format="%.2f%%", width=95, help=f"Share of {unit} up to and with this layer."
+            _("Cumulative"),
+            format="%.2f%%",
+            width=95,
+            help=_("Share of {unit} up to and with this layer.").format(unit=unit),
         ),
     }

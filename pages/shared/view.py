@@ -14,27 +14,28 @@ from explorer.diagram.heat import HEATS as QUANTITIES
 from explorer.diagram.views import ViewName
 from explorer.trace.records import KINDS
 from pages.shared import address
+from pages.shared.text import N_, _
 
 Unit = Literal["MACs", "FLOPs"]
 Name = TypeVar("Name", bound=str)
 
 UNITS: Final[tuple[Unit, ...]] = ("MACs", "FLOPs")
-EXTRAS: Final = ("bias", "normalization", "elementwise", "pooling")
+EXTRAS: Final = (N_("bias"), N_("normalization"), N_("elementwise"), N_("pooling"))
 """The switches of a `Convention`."""
 TABS: Final = {
-    "layers": "Layers",
-    "blocks": "Diagram",
-    "charts": "Charts",
-    "latency": "Latency",
-    "check": "Cross-check",
-    "source": "Source",
+    "layers": N_("Layers"),
+    "blocks": N_("Diagram"),
+    "charts": N_("Charts"),
+    "latency": N_("Latency"),
+    "check": N_("Cross-check"),
+    "source": N_("Source"),
 }
 """Name in the link -> title."""
 CHARTS: Final = ("cost", "profile", "map", "params")
 """Names in the link of the charts; their titles depend on the unit."""
 
 ZOOMS: Final[dict[ViewName, str]] = {
-    "stages": "Stages", "blocks": "Blocks", "ops": "Operations", "volume": "Tensors"
+    "stages": N_("Stages"), "blocks": N_("Blocks"), "ops": N_("Operations"), "volume": N_("Tensors")
 }  # fmt: skip
 """Name in the link -> title of what the diagram shows."""
 HEATS: Final = ("kind", *QUANTITIES)
@@ -94,7 +95,7 @@ def open_view() -> View:
     names = [device.name for device in devices()]
     device = address.restore("device", "device", _one_of(names), DEFAULT_DEVICE)
     flow = address.restore("flow", "flow", _one_of(tuple(FLOWS)), "")
-    state[_TAB_WIDGET] = TABS[tab]
+    state[_TAB_WIDGET] = _(TABS[tab])
     address.record(
         {
             "unit": unit if unit != "MACs" else None,
@@ -149,13 +150,13 @@ def narrow(view: View, kinds: Sequence[str], levels: Sequence[int]) -> View:
 
 def tabs() -> dict[str, Any]:
     """Draw the tabs; only the open one's content is made."""
-    drawn = st.tabs(list(TABS.values()), key=_TAB_WIDGET, on_change=_change_tab)
+    drawn = st.tabs([_(title) for title in TABS.values()], key=_TAB_WIDGET, on_change=_change_tab)
     return dict(zip(TABS, drawn, strict=True))
 
 
 def _change_tab() -> None:
     address.touch()
-    titles = {title: name for name, title in TABS.items()}
+    titles = {_(title): name for name, title in TABS.items()}
     st.session_state["tab"] = titles[st.session_state[_TAB_WIDGET]]
 
 

@@ -12,6 +12,7 @@ from explorer.analysis.units import compact, count, memory, shape_text
 from pages.shared import address, cache
 from pages.shared.choice import MAX_SIZE, Choice
 from pages.shared.sidebar import apply
+from pages.shared.text import _
 from pages.shared.view import EXTRAS, UNITS, View
 
 
@@ -37,10 +38,15 @@ def plain(text: str) -> str:
 
 def page_title(name: str, what: str) -> None:
     """Name a page that is about no single model, and say what it shows."""
+    head(name, what)
+    problems()
+
+
+def head(name: str, what: str) -> None:
+    """Name a page whose choices are not read yet: it shows `problems` when they are."""
     with st.container(key="head", gap="xxsmall"):
         st.title(name, anchor=False)
         st.markdown(what)
-    _problems()
 
 
 def title(choice: Choice) -> None:
@@ -48,16 +54,16 @@ def title(choice: Choice) -> None:
     spec = choice.spec
     with st.container(key="head", gap="xxsmall"):
         st.title(spec.title, anchor=False)
-        st.markdown(plain(spec.idea))
+        st.markdown(plain(_(spec.idea)))
         st.caption(f"{spec.paper} · `{spec.name}`")
-    _problems()
+    problems()
 
 
-def _problems() -> None:
+def problems() -> None:
     """Say which parts of the link could not be read."""
-    problems = [plain(problem) for problem in address.problems()]
-    if problems:
-        text = problems[0] if len(problems) == 1 else "".join(f"- {each}\n" for each in problems)
+    found = [plain(problem) for problem in address.problems()]
+    if found:
+        text = found[0] if len(found) == 1 else "".join(f"- {each}\n" for each in found)
         st.warning(text, icon=":material/link_off:")
 
 
@@ -65,7 +71,7 @@ def counting(unused_params: int) -> None:
     """Let the visitor choose the unit and what is counted."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.segmented_control(
-            "Unit",
+            _("Unit"),
             UNITS,
             key="unit",
             required=True,
@@ -73,47 +79,53 @@ def counting(unused_params: int) -> None:
             on_change=address.touch,
         )
         st.pills(
-            "Also count",
+            _("Also count"),
             EXTRAS,
             selection_mode="multi",
             key="extras",
-            format_func=lambda extra: f"+ {extra}",
+            format_func=lambda extra: f"+ {_(extra)}",
             label_visibility="collapsed",
             on_change=address.touch,
         )
         if unused_params:
             st.toggle(
-                f"{compact(unused_params)} unused parameters",
+                _("{n} unused parameters").format(n=compact(unused_params)),
                 key="unused",
                 on_change=address.touch,
-                help="Parameters of modules that this forward pass never ran.",
+                help=_("Parameters of modules that this forward pass never ran."),
             )
 
 
 def metrics(choice: Choice, view: View, numbers: Totals) -> None:
     """Show the totals, each in short and in full."""
     params = numbers.params - (0 if view.unused else numbers.unused_params)
-    bound = "at least " if numbers.lower_bound else ""
+    bound = _("at least {n}") if numbers.lower_bound else "{n}"
     with st.grid(5, min_column_width=118, gap="small", key="metrics"):
-        _metric("Parameters", compact(params), count(params))
-        _metric(view.convention.unit, compact(numbers.cost), bound + count(numbers.cost))
+        _metric(_("Parameters"), compact(params), count(params))
+        _metric(view.convention.unit, compact(numbers.cost), bound.format(n=count(numbers.cost)))
         _metric(
-            "Activations",
+            _("Activations"),
             memory(numbers.activation_bytes),
             f"{count(numbers.activation_bytes)} B",
         )
-        _metric("Depth", count(numbers.depth) if numbers.depth else "none", "weighted layers")
-        _metric("Output", _output(numbers), f"batch of {choice.input_shape[0]}")
+        _metric(
+            _("Depth"), count(numbers.depth) if numbers.depth else _("none"), _("weighted layers")
+        )
+        _metric(
+            _("Output"),
+            _output(numbers),
+            _("batch of {n}").format(n=choice.input_shape[0]),
+        )
 
 
 def _output(numbers: Totals) -> str:
     """The output's shape; of several outputs the first, with the number of others."""
     shape = numbers.output_shape
     if not shape:
-        return "none"
+        return _("none")
     if any(isinstance(part, tuple) for part in shape):
         first, *others = (part for part in shape if isinstance(part, tuple))
-        return shape_text(first) + (f" + {len(others)} more" if others else "")
+        return shape_text(first) + (" " + _("+ {n} more").format(n=len(others)) if others else "")
     return shape_text(tuple(part for part in shape if isinstance(part, int)))
 
 
@@ -131,9 +143,9 @@ def failed(choice: Choice, failure: cache.Failure) -> None:
         return
     suggestion = choice._replace(input_shape=(batch, channels, height, width))
     same_image = suggestion.input_shape[1:] == choice.input_shape[1:]
-    what = f"a batch of {batch}" if same_image else f"{channels} × {height} × {width}"
+    what = _("a batch of {n}").format(n=batch) if same_image else f"{channels} × {height} × {width}"
     st.button(
-        f"Use {what}, which works",
+        _("Use {what}, which works").format(what=what),
         key="suggestion",
         type="primary",
         on_click=_apply,

@@ -601,14 +601,14 @@ def test_every_tab_can_be_looked_at_with_an_impossible_input(open_app: Open, tab
 
 
 def test_a_failing_choice_is_traced_once(open_app: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pages.shared import cache
+    from pages.shared.cache import traces
 
-    cache._traced.clear()
-    cache.failure.clear()
+    traces.traced.clear()
+    traces.failure.clear()
     calls = []
-    real = cache.trace_model
+    real = traces.trace_model
     monkeypatch.setattr(
-        cache, "trace_model", lambda *args, **more: calls.append(args) or real(*args, **more)
+        traces, "trace_model", lambda *args, **more: calls.append(args) or real(*args, **more)
     )
     app = open_app(model="alexnet", input="3x41x41")
     app.segmented_control(key="unit").set_value("FLOPs").run()

@@ -27,6 +27,7 @@ export default function (component) {
   const full = data.height ? `min(${data.height}px, 100vh - 96px)` : "100vh";
   if (!state.low) frame.style.height = full;
   for (const name of ["ink", "muted", "paper"]) frame.style.setProperty(`--${name}`, data.theme[name]);
+  label(frame, data.scene.words);
   legend(frame, state);
   if (state.signature !== data.signature) {
     const first = state.signature === null || state.subject !== data.subject;
@@ -44,7 +45,7 @@ export default function (component) {
       const high = Math.max(300, 30 + frame.clientHeight - svg.clientHeight + sceneHeight(state));
       if (data.height && high < data.height) { frame.style.height = `${Math.round(high)}px`; state.low = true; }
       else state.low = false;
-      if (data.selected) show(svg, state, data.selected);
+      if (data.selected || data.focus) show(svg, state, data.selected || data.focus);
     }
   }
   paint(state);
@@ -167,18 +168,34 @@ function opener(node, g, cx, cy, height) {
   make("title", {}, o, "Open");
 }
 
-// Colours of the boxes: by kind, or by a quantity.
+// Colours of the boxes: by kind, by a quantity, or some lit and the others dim.
 function paint(state) {
   const { theme, heat } = state.data;
   for (const [key, node] of state.byKey) {
     const g = state.nodes.get(key), boxes = g.querySelectorAll(".box"), back = g.querySelector(".behind");
-    const color = heat ? theme.muted : theme.colors[node.kind];
+    const color = heat ? heat.strokes?.[key] || theme.muted : theme.colors[node.kind];
+    g.classList.toggle("dim", !!heat?.strokes && !heat.strokes[key]);
     boxes.forEach((box, face) => {
       box.setAttribute("stroke", color);
       const own = node.shape === "volume" ? theme.faces[node.kind][face] : node.shape === "round" ? theme.paper : node.strong && node.shape !== "strip" ? theme.fills[node.kind] : theme.faint[node.kind];
       box.setAttribute("fill", heat ? heat.colors[key] || theme.paper : own);
     });
     if (back) { back.setAttribute("stroke", color); back.setAttribute("fill", boxes[0].getAttribute("fill")); }
+  }
+}
+
+// The bar's words come with the picture, in the reader's language.
+function label(frame, words) {
+  const input = frame.querySelector("input");
+  input.placeholder = words.find;
+  input.ariaLabel = words.find;
+  frame.ariaLabel = words.diagram;
+  frame.querySelector(".legend").ariaLabel = words.colors;
+  const keys = { in: " (+)", out: " (−)", fit: " (0)", full: "" };
+  for (const button of frame.querySelectorAll("[data-do]")) {
+    const name = words[button.dataset.do];
+    button.ariaLabel = name;
+    button.title = name + keys[button.dataset.do];
   }
 }
 
@@ -192,14 +209,15 @@ function legend(frame, state) {
     item.append(text);
     list.append(item);
   };
-  if (heat) {
+  if (heat?.legend) for (const item of heat.legend) add(...item);
+  else if (heat) {
     add(heat.title);
     add("0");
     const bar = document.createElement("b");
     bar.style.background = `linear-gradient(to right, ${heat.scale.join(",")})`;
     list.append(bar);
     add(heat.most);
-  } else for (const kind of scene.kinds) add(kind, theme.fills[kind], theme.colors[kind]);
+  } else for (const [kind, name] of scene.kinds) add(name, theme.fills[kind], theme.colors[kind]);
 }
 
 function mark(svg, state) {
@@ -501,7 +519,7 @@ function search(frame, svg, state) {
       centre(svg, state, key);
     }
     mark(svg, state);
-    found.textContent = `${at + 1} of ${hits.length}` + (layer ? `: ${layer}` : "");
+    found.textContent = state.data.scene.words.hit.replace("{n}", at + 1).replace("{total}", hits.length) + (layer ? `: ${layer}` : "");
   };
   input.addEventListener("input", () => {
     const plain = (text) => text.toLowerCase().replace(/(\d)\s*[x×]\s*(?=\d)/g, "$1×");
@@ -516,7 +534,7 @@ function search(frame, svg, state) {
     ];
     const boxes = new Set(hits.map((hit) => hit[0]));
     for (const [each, g] of state.nodes) g.classList.toggle("hit", boxes.has(each));
-    found.textContent = words.length && !hits.length ? "nothing found" : "";
+    found.textContent = words.length && !hits.length ? state.data.scene.words.none : "";
     at = 0;
     go();
   });

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ import streamlit as st
 
 from explorer.analysis.units import rounded
 from explorer.figures.lesson_curves import MOST_LOOKS, Axes, Curve, lesson_curves, stacked
+from explorer.latency import DeviceQueue
 from explorer.lessons.arms import ARMS, Arm
 from explorer.lessons.gradients import DATA, Flow
 from explorer.lessons.training import SCHEDULES, Recorded, Run, Setup, train
@@ -55,7 +55,7 @@ _MEASURES: Final = {
     "loss": N_("Training loss"),
 }
 _SCHEDULES: Final = {"constant": N_("constant"), "cosine": N_("cosine")}
-_TRAINING: Final = threading.BoundedSemaphore(1)
+_TRAINING: Final = DeviceQueue()
 """One training at a time: two would only halve each other's speed."""
 _LEFT_AFTER: Final = 120
 """Seconds without a look after which a page is taken to be closed. Browsers wake a page in the
