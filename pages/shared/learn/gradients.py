@@ -21,7 +21,7 @@ from explorer.lessons.gradients import DATA, Flow
 from explorer.lessons.training import SCHEDULES, Recorded, Run, Setup, train
 from pages.shared import address
 from pages.shared.cache import gradients as cache
-from pages.shared.jobs import Job
+from pages.shared.jobs import Job, queue_text
 from pages.shared.learn.lesson import Lesson
 from pages.shared.text import N_, _, language, n_
 from pages.shared.widgets import theme
@@ -357,7 +357,7 @@ def training(lesson: Lesson, chosen: Choice) -> None:
     """A short real training of each network, live, beside recorded ones."""
     state = st.session_state
     job: Job[tuple[Run, ...]] | None = state.get(_JOB)
-    if job is not None and (not job.running or (job.waiting and job.cancelled.is_set())):
+    if job is not None and not job.running:
         _collect(job)
         job = None
     _training_controls(lesson, chosen, busy=job is not None)
@@ -426,7 +426,7 @@ def _collect(job: Job[tuple[Run, ...]]) -> None:
     again = {run.setup for run in made}
     kept = [run for run in state.get(_RUNS, ()) if run.setup not in again]
     state[_RUNS] = [*made, *kept][:_MOST_RUNS]
-    state["gradients_sentence"] = job.sentence
+    state["gradients_sentence"] = "" if job.cancelled.is_set() else job.sentence
     state[_JOB] = None
 
 
@@ -436,13 +436,13 @@ def _watch(
 ) -> None:
     """Follow a training; this part alone runs again until it is over."""
     seen["at"] = time.monotonic()
-    if not job.running or (job.waiting and job.cancelled.is_set()):
+    if not job.running:
         st.rerun()
     runs = job.progress if isinstance(job.progress, tuple) else ()
     told, bar = st.columns([1, 5], vertical_alignment="center", gap="small")
     told.button(_("Stop"), key="gradients_stop", icon=":material/stop:", on_click=job.cancel)
     if job.waiting:
-        bar.progress(0.0, _("Another visitor's training runs on this server; yours is next."))
+        bar.progress(0.0, _("One training at a time: {queue}").format(queue=queue_text(job.ahead)))
     elif runs:
         last = runs[-1]
         bar.progress(
