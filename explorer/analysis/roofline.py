@@ -75,6 +75,8 @@ class Device(NamedTuple):
     """The vendor's document and table."""
     checked: str
     """Which numbers were looked up and where, which are from memory or derived."""
+    launch_measured: bool = False
+    """Whether `launch_seconds` is no assumption but was measured on this very machine."""
 
     def peak(self, dtype: str = "float32", *, tf32: bool = False) -> float:
         """Return the operations a second in one element type.
@@ -314,7 +316,8 @@ class Prediction:
     def statement(self) -> str:
         """Sentences that say what the numbers are and are not."""
         overhead = (
-            f"with {rounded(1e6 * self.device.launch_seconds)} µs for each launch (an assumption)"
+            f"with {rounded(1e6 * self.device.launch_seconds)} µs for each launch "
+            f"({'measured' if self.device.launch_measured else 'an assumption'})"
             if self.launch
             else "without launch overhead"
         )
@@ -624,7 +627,8 @@ def _on_launches(prediction: Prediction, found: Bottlenecks) -> Iterator[str]:
         return
     text = (
         f"{found.launches:,} launches cost {percent(overhead / prediction.ms)} of the time at "
-        f"an assumed {rounded(1e6 * prediction.device.launch_seconds)} µs each"
+        f"{'a measured' if prediction.device.launch_measured else 'an assumed'} "
+        f"{rounded(1e6 * prediction.device.launch_seconds)} µs each"
     )
     if found.launch_share > 0.5:
         text += "; a larger batch, fused ops or a captured graph would help more than fewer MACs"

@@ -14,6 +14,7 @@ from explorer.analysis.roofline import LayerTime, Prediction
 from explorer.analysis.units import compact, count, memory, percent, rounded
 from explorer.figures._layout import mark_selection, styled
 from explorer.figures.theme import INK, MUTED_INK, kind_color
+from explorer.text import _
 
 _LEAST_DOT, _MOST_DOT = 7, 38
 """Diameters in pixels of a layer that takes no time and of the one that takes most."""
@@ -63,7 +64,14 @@ def roofline(prediction: Prediction, *, theme: str = "light", selected: str = ""
     for row in (row for row in shown if row.key == selected):
         _ring(figure, row, _diameter(row.share, most), theme)
     device, dtype = prediction.device.name, "TF32" if prediction.tf32 else prediction.dtype
-    styled(figure, f"Predicted: {len(shown)} layers on {device}, {dtype}", theme, 560)
+    styled(
+        figure,
+        _("Predicted: {shown} layers on {device}, {dtype}").format(
+            shown=len(shown), device=device, dtype=dtype
+        ),
+        theme,
+        560,
+    )
     figure.update_xaxes(
         type="log", title_text="Operations for each byte moved", tickformat="~g", dtick=1
     )
@@ -126,7 +134,7 @@ def _roof(
         y=0.01,
         yref="paper",
         yanchor="bottom",
-        text=f"ridge, {rounded(ridge)} operations a byte",
+        text=_("ridge, {ridge} operations a byte").format(ridge=rounded(ridge)),
         showarrow=False,
         xanchor="right",
         xshift=-4,
@@ -138,8 +146,8 @@ def _roof(
         y=math.log10(peak),
         xanchor="right",
         yanchor="bottom",
-        yshift=10,
-        text=f"{compact(peak)} operations a second",
+        yshift=_MOST_DOT / 2 + 3,
+        text=_("{peak} operations a second").format(peak=compact(peak)),
         showarrow=False,
         font={"size": 12, "color": MUTED_INK[theme]},
     )

@@ -58,6 +58,7 @@ from explorer.latency.runs import (
 )
 from explorer.latency.weights import quick_build
 from explorer.models._registry import OptionValue
+from explorer.text import _
 from explorer.zoo import build_model
 
 __all__ = [
@@ -380,13 +381,17 @@ def said_in_a_sentence(
         if "not implemented for" in reason:
             name = str(dtype).removeprefix("torch.")
             raise MeasurementError(
-                f"{model} cannot run in {name} on {device}: torch has no kernel for one of its "
-                "operations. Choose float32."
+                _(
+                    "{model} cannot run in {name} on {device}: torch has no kernel for one "
+                    "of its operations. Choose float32."
+                ).format(model=model, name=name, device=device)
             ) from error
         if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
             raise MeasurementError(
-                f"torch.compile cannot translate {model} on {device} ({reason}): measure it "
-                "without."
+                _(
+                    "torch.compile cannot translate {model} on {device} ({reason}): measure "
+                    "it without."
+                ).format(model=model, device=device, reason=reason)
             ) from error
         raise
     else:
@@ -410,11 +415,17 @@ def _out_of_memory(model: str, device: torch.device, plan: Plan | None) -> Measu
     sentence = f"{device} ran out of memory while {model} was running"
     free = free_memory(device)
     if plan is None or free is None:
-        return MeasurementError(f"{sentence}: choose a smaller batch or input.")
+        return MeasurementError(
+            _("{sentence}: choose a smaller batch or input.").format(sentence=sentence)
+        )
     fitting = largest_batch(plan.trace, plan.batch, free, plan.dtype, weights=not plan.in_place)
     # If by the estimate this batch fits, then the estimate is too low for this model.
     fitting = min(fitting, plan.batch // 2)
-    return MeasurementError(f"{sentence} at batch {plan.batch:,}: {advice(fitting)}")
+    return MeasurementError(
+        _("{sentence} at batch {batch:,}: {advice}").format(
+            sentence=sentence, batch=plan.batch, advice=advice(fitting)
+        )
+    )
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from explorer.latency.device import free_memory, resolve_device
 from explorer.latency.memory import advice, largest_batch, needed_bytes
 from explorer.latency.runs import Limits
 from explorer.models._registry import OptionValue
+from explorer.text import _
 from explorer.trace import trace_model
 from explorer.trace.records import Trace
 from explorer.zoo import get_spec, options_for
@@ -107,9 +108,57 @@ def check_model_fits(plan: Plan) -> None:
         return
     fitting = largest_batch(plan.trace, plan.batch, free, plan.dtype, weights=own_weights)
     raise MeasurementError(
-        f"{plan.trace.model} at batch {plan.batch:,} needs about {_gib(need)} on {plan.where}, "
-        f"where {_gib(free)} are free: {advice(fitting)}"
+        _(
+            "{model} at batch {batch:,} needs about {gib} on {where}, where {gib2} "
+            "are free: {advice}"
+        ).format(
+            model=plan.trace.model,
+            batch=plan.batch,
+            gib=_gib(need),
+            where=plan.where,
+            gib2=_gib(free),
+            advice=advice(fitting),
+        )
     )
+
+
+class Room(NamedTuple):
+    """Whether a pass will fit, estimated before anything is built."""
+
+    need_bytes: int
+    """Of weights, activations and scratch; an estimate."""
+    free_bytes: int | None
+    """What a new allocation can have now; None where not known."""
+    batch: int
+    largest_batch: int
+    """Images that would fit; 0 if not even one does."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether it will be measured and not refused."""
+        return self.free_bytes is None or self.need_bytes <= self.free_bytes
+
+
+def room(trace: Trace, device: str, dtype: str) -> Room:
+    """Estimate what a pass needs, and what is free on a device at this moment.
+
+    Args:
+        trace: of the pass, in float32.
+        device: as `measure_latency` takes it.
+        dtype: one of `DTYPES`.
+
+    Raises:
+        MeasurementError: no such device.
+    """
+    where = resolve_device(device)
+    number_type: torch.dtype = getattr(torch, dtype)
+    shape = trace.input_shape
+    batch: Any = shape[0][0] if isinstance(shape[0], tuple) else shape[0]
+    free = free_memory(where)
+    need = int(needed_bytes(trace, number_type, weights=True))
+    if free is None:
+        return Room(need, None, batch, batch)
+    return Room(need, free, batch, largest_batch(trace, batch, free, number_type, weights=True))
 
 
 def _stands_ready(module: nn.Module, device: torch.device, dtype: torch.dtype) -> bool:
@@ -121,8 +170,10 @@ def _stands_ready(module: nn.Module, device: torch.device, dtype: torch.dtype) -
     tensors = [*module.parameters(), *module.buffers()]
     if any(tensor.is_meta for tensor in tensors):
         raise MeasurementError(
-            "The model's weights are on the meta device, where there is nothing to time: build "
-            "it on a real device first."
+            _(
+                "The model's weights are on the meta device, where there is nothing to "
+                "time: build it on a real device first."
+            )
         )
     return all(
         tensor.device == device and (tensor.dtype == dtype or not tensor.is_floating_point())
@@ -153,13 +204,14 @@ def _check_input_fits(
         trace = trace_model(model, single if len(single) > 1 else single[0], options=options)
         fitting = largest_batch(trace, 1, free, dtype, weights=True)
     raise MeasurementError(
-        f"The input alone would take {_gib(need)} on {device}, where {_gib(free)} are free: "
-        f"{advice(fitting)}"
+        _("The input alone would take {gib} on {device}, where {gib2} are free: {advice}").format(
+            gib=_gib(need), device=device, gib2=_gib(free), advice=advice(fitting)
+        )
     )
 
 
 def _gib(nbytes: int | Fraction) -> str:
-    return f"{float(nbytes) / 2**30:,.1f} GiB"
+    return _("{value:,.1f} GiB").format(value=float(nbytes) / 2**30)
 
 
 def _check_device_can(where: torch.device, shapes: tuple[Shape, ...], settings: Settings) -> None:
@@ -192,8 +244,10 @@ def _check_device_can(where: torch.device, shapes: tuple[Shape, ...], settings: 
     flat = [shape for shape in shapes if len(shape) != _IMAGE_AXES]
     if settings.channels_last and flat:
         raise MeasurementError(
-            f"channels_last orders images, (N, C, H, W); an input of shape {flat[0]} has "
-            f"{len(flat[0])} axes: leave channels_last off, or give it four."
+            _(
+                "channels_last orders images, (N, C, H, W); an input of shape {flat} has "
+                "{flat2} axes: leave channels_last off, or give it four."
+            ).format(flat=flat[0], flat2=len(flat[0]))
         )
 
 
@@ -209,29 +263,55 @@ def _checked(input_shape: Shape | tuple[Shape, ...], settings: Settings) -> tupl
     for shape in shapes:
         if not shape or not all(_is_positive_integer(extent) for extent in shape):
             raise MeasurementError(
-                f"The input shape {tuple(shape)} should be whole numbers from 1 on, "
-                "the batch first: (1, 3, 224, 224)."
+                _(
+                    "The input shape {tuple} should be whole numbers from 1 on, the batch "
+                    "first: (1, 3, 224, 224)."
+                ).format(tuple=tuple(shape))
             )
     if settings.dtype not in DTYPES:
         raise MeasurementError(
-            f"There is no dtype {settings.dtype!r} here: choose {', '.join(DTYPES)}."
+            _("There is no dtype {dtype!r} here: choose {DTYPES}.").format(
+                dtype=settings.dtype, DTYPES=", ".join(DTYPES)
+            )
         )
     (warmup, runs, max_seconds), threads = settings.limits, settings.threads
-    for name, value in (("runs", runs), ("threads", 1 if threads is None else threads)):
-        if not _is_positive_integer(value):
-            raise MeasurementError(f"{name}={value!r} should be a whole number from 1 on.")
-    if threads is not None and threads > _MOST_THREADS:
+    if not _is_positive_integer(runs):
         raise MeasurementError(
-            f"threads={threads:,} should be at most {_MOST_THREADS:,}; about the number of the "
-            f"processor's cores, {os.cpu_count() or 1} here, is best."
+            _("runs={runs!r} should be a whole number from 1 on.").format(runs=runs)
         )
+    checked_threads(threads)
     if not (_is_positive_integer(warmup) and warmup <= _MOST_WARMUP):
         raise MeasurementError(
-            f"warmup={warmup!r} should be a whole number from 1 to {_MOST_WARMUP:,}."
+            _("warmup={warmup!r} should be a whole number from 1 to {MOST_WARMUP:,}.").format(
+                warmup=warmup, MOST_WARMUP=_MOST_WARMUP
+            )
         )
     if not max_seconds > 0:
-        raise MeasurementError(f"max_seconds={max_seconds!r} should be above 0.")
+        raise MeasurementError(
+            _("max_seconds={max_seconds!r} should be above 0.").format(max_seconds=max_seconds)
+        )
     return tuple(tuple(shape) for shape in shapes)
+
+
+def checked_threads(threads: int | None) -> None:
+    """Refuse a number of threads that torch could not use.
+
+    Raises:
+        MeasurementError: it is none, or far too many.
+    """
+    if threads is None:
+        return
+    if not _is_positive_integer(threads):
+        raise MeasurementError(
+            _("threads={threads!r} should be a whole number from 1 on.").format(threads=threads)
+        )
+    if threads > _MOST_THREADS:
+        raise MeasurementError(
+            _(
+                "threads={threads:,} should be at most {MOST_THREADS:,}; about the "
+                "number of the processor's cores, {value} here, is best."
+            ).format(threads=threads, MOST_THREADS=_MOST_THREADS, value=os.cpu_count() or 1)
+        )
 
 
 def _is_positive_integer(value: object) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from explorer.errors import RecordError
+from explorer.text import _
 
 Record = TypeVar("Record")
 Shape = tuple[int, ...]
@@ -199,13 +200,33 @@ def from_json(text: str) -> list[LatencyRecord]:
             except (ValueError, RecursionError) as error:
                 reason = error.args[0] if type(error) is ValueError else "it is not JSON"
                 raise RecordError(
-                    f"Line {number} is no record of a measurement: {reason}."
+                    _("Line {number} is no record of a measurement: {reason}.").format(
+                        number=number, reason=reason
+                    )
                 ) from error
     return records
 
 
 def _record_of(data: Any) -> LatencyRecord:
     return _built(LatencyRecord, _RECORD_FIELDS, data)
+
+
+def built_environment(data: Any) -> Environment:
+    """Read an environment from what JSON made of it.
+
+    Raises:
+        ValueError: with what is missing or wrong.
+    """
+    return _built(Environment, _ENVIRONMENT_FIELDS, data)
+
+
+def number_above_0(value: Any) -> float:
+    """Check a rate or a time.
+
+    Raises:
+        TypeError: it is none.
+    """
+    return float(_time(value))
 
 
 def _built(kind: type[Record], readers: Mapping[str, Callable[[Any], Any]], data: Any) -> Record:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 import streamlit as st
 
 from explorer.analysis.memory import OPTIMIZERS
+from explorer.analysis.recorded import calibrated_device
 from explorer.analysis.roofline import DTYPES, Device, devices, get_device
 from explorer.diagram.heat import DEFAULT_DEVICE
-from pages.shared import address
+from explorer.latency import Calibration
+from pages.shared import address, reading
+from pages.shared.text import _
 
 OWN: Final = "custom"
 """Name in the link of the device whose numbers are typed in."""
@@ -22,12 +25,16 @@ TABS: Final = {
     "memory": "Memory",
     "training": "Training",
     "measured": "Measured",
+    "agreement": "Predicted vs recorded",
 }
 """Name in the link -> title."""
 TRAINERS: Final = dict(zip(OPTIMIZERS, ("SGD", "Momentum", "Adam", "AdamW"), strict=True))
 PRECISIONS: Final = {"float32": "float32", "mixed": "Mixed 16-bit", "16bit": "All 16-bit"}
 MOST_BUDGET: Final = 100_000
 """GB."""
+
+CALIBRATION: Final = "performance_calibration"
+"""Key in the session of what this machine was found to reach."""
 
 _TAB_WIDGET: Final = "performance_tab_widget"
 _BUDGET_WIDGET: Final = "performance_budget_widget"
@@ -124,7 +131,7 @@ def open_view() -> View:
     setup, numbers = _open_setup()
     training = _open_training()
     layer = address.restore("layer", "layer", str, "")
-    tab = address.restore("show", "performance_tab", _one_of(tuple(TABS)), "why")
+    tab = address.restore("show", "performance_tab", reading.one_of(tuple(TABS)), "why")
     budget = address.restore("budget", "performance_budget", _budget, 0.0)
     st.session_state[_TAB_WIDGET] = TABS[tab]
     own = numbers is not None
@@ -150,7 +157,9 @@ def open_view() -> View:
 def _open_setup() -> tuple[Setup, Numbers | None]:
     """The setup, and the numbers of the visitor's own device if that is chosen."""
     state = st.session_state
-    name = address.restore("device", "performance_device", _one_of(device_names()), DEFAULT_DEVICE)
+    name = address.restore(
+        "device", "performance_device", reading.one_of(device_names()), DEFAULT_DEVICE
+    )
     numbers = address.restore("custom", "performance_own", _numbers, _NOTHING)
     own = name == OWN
     if own and not numbers:
@@ -159,7 +168,9 @@ def _open_setup() -> tuple[Setup, Numbers | None]:
     device = _own_device(numbers) if own else get_device(name)
     if not own:
         state[_LAST] = name
-    dtype = address.restore("dtype", "performance_dtype", _one_of(dtypes_of(device)), "float32")
+    dtype = address.restore(
+        "dtype", "performance_dtype", reading.one_of(dtypes_of(device)), "float32"
+    )
     if dtype not in dtypes_of(device):
         dtype = state["performance_dtype"] = "float32"
     tf32 = address.restore("tf32", "performance_tf32", {"no": False, "yes": True}.get, False)
@@ -170,9 +181,9 @@ def _open_setup() -> tuple[Setup, Numbers | None]:
 
 def _open_training() -> Training:
     return Training(
-        address.restore("optimizer", "performance_optimizer", _one_of(OPTIMIZERS), "adam"),
+        address.restore("optimizer", "performance_optimizer", reading.one_of(OPTIMIZERS), "adam"),
         address.restore(
-            "precision", "performance_precision", _one_of(tuple(PRECISIONS)), "float32"
+            "precision", "performance_precision", reading.one_of(tuple(PRECISIONS)), "float32"
         ),
         address.restore(
             "checkpoint", "performance_checkpoint", {"no": False, "yes": True}.get, False
@@ -199,11 +210,28 @@ def numbers_of(device: Device) -> Numbers:
     """A device's numbers in the units of `FIELDS`."""
     values = {**device._asdict(), "launch": device.launch_seconds}
     return tuple(
-        float(f"{(values[name] or 0) / field.scale:.6g}") for name, field in FIELDS.items()
+        max(float(f"{(values[name] or 0) / field.scale:.6g}"), field.low)
+        for name, field in FIELDS.items()
     )
 
 
 def _own_device(numbers: Numbers) -> Device:
+    """The device of one's own: a machine that was measured, as long as nothing is changed."""
+    found: Calibration | None = st.session_state.get(CALIBRATION)
+    machine = calibrated_device(found) if found else None
+    typed = _typed_device(numbers)
+    if machine is None or numbers_of(machine) != numbers:
+        return typed
+    return typed._replace(
+        name=machine.name,
+        kind=machine.kind,
+        source=machine.source,
+        checked=machine.checked,
+        launch_measured=machine.launch_measured,
+    )
+
+
+def _typed_device(numbers: Numbers) -> Device:
     values = {
         name: number * field.scale
         for (name, field), number in zip(FIELDS.items(), numbers, strict=True)
@@ -219,7 +247,7 @@ def _own_device(numbers: Numbers) -> Device:
         bandwidth=values["bandwidth"],
         memory=values["memory"],
         launch_seconds=values["launch"],
-        source="typed in",
+        source="Typed in",
         checked="",
     )
 
@@ -256,10 +284,6 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _one_of(allowed: Sequence[str]) -> Any:
-    return lambda text: next((name for name in allowed if name == text), None)
-
-
 # ------------------------------------------------------------------- widgets
 
 
@@ -275,13 +299,18 @@ def _change_tab() -> None:
     st.session_state["performance_tab"] = titles[st.session_state[_TAB_WIDGET]]
 
 
-def controls(view: View) -> None:
-    """Device, number type, TF32 and launches; the numbers of a device of one's own."""
+def controls(view: View, beside: Callable[[], None]) -> None:
+    """Device, number type, TF32 and launches; the numbers of a device of one's own.
+
+    Args:
+        view: what is chosen.
+        beside: draws what else stands in the first row.
+    """
     setup = view.setup
     known = dtypes_of(setup.device)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.selectbox(
-            "Device",
+            _("Device"),
             device_names(),
             key="performance_device",
             format_func=lambda name: OWN_NAME if name == OWN else name,
@@ -289,23 +318,26 @@ def controls(view: View) -> None:
             width=270,
         )
         st.segmented_control(
-            "Number type", known, key="performance_dtype", required=True, on_change=address.touch
+            _("Number type"), known, key="performance_dtype", required=True, on_change=address.touch
         )
         with st.container(key="switches", width="content", gap=None):
             st.toggle(
-                "TF32",
+                _("TF32"),
                 key="performance_tf32",
                 on_change=address.touch,
                 disabled=not has_tf32(setup.device, setup.dtype),
-                help="Multiply float32 tensors with 10 bits of mantissa on the tensor cores.",
+                help=_("Multiply float32 tensors with 10 bits of mantissa on the tensor cores."),
             )
             st.toggle(
-                "Launch overhead",
+                _("Launch overhead"),
                 key="performance_launch",
                 on_change=address.touch,
-                help="Add the time from one kernel to the next; without it, as if the whole pass "
-                "were one captured graph.",
+                help=_(
+                    "Add the time from one kernel to the next; without it, as if the whole "
+                    "pass were one captured graph."
+                ),
             )
+        beside()
     missing = [dtype for dtype in DTYPES if dtype not in known]
     missing += [] if setup.device.tf32 else ["TF32"]
     text = f"The {setup.device.name} has no peak rate for {_listed(missing)}." if missing else ""
@@ -346,19 +378,20 @@ def training_controls(view: View) -> None:
     """Optimizer, precision, checkpoints, and the memory that there is."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.segmented_control(
-            "Optimizer", OPTIMIZERS, key="performance_optimizer", required=True,
+            _("Optimizer"), OPTIMIZERS, key="performance_optimizer", required=True,
             format_func=TRAINERS.__getitem__, on_change=address.touch,
         )  # fmt: skip
         st.segmented_control(
-            "Precision", list(PRECISIONS), key="performance_precision", required=True,
+            _("Precision"), list(PRECISIONS), key="performance_precision", required=True,
             format_func=PRECISIONS.__getitem__, on_change=address.touch,
         )  # fmt: skip
         st.toggle(
-            "Checkpoints",
+            _("Checkpoints"),
             key="performance_checkpoint",
             on_change=address.touch,
-            help="Keep what goes into a run of ops, and compute the run again for the backward "
-            "pass.",
+            help=_(
+                "Keep what goes into a run of ops, and compute the run again for the backward pass."
+            ),
         )
         budget_field(view)
 
@@ -367,9 +400,9 @@ def budget_field(view: View) -> None:
     """GB that a batch must fit into; the device's own unless typed in."""
     st.session_state[_BUDGET_WIDGET] = float(view.budget)
     st.number_input(
-        "Memory, GB", 0.1, float(MOST_BUDGET), key=_BUDGET_WIDGET, format="%g",
+        _("Memory, GB"), 0.1, float(MOST_BUDGET), key=_BUDGET_WIDGET, format="%g",
         on_change=_change_budget, args=(view.setup.device.memory / 1e9,), width=130,
-        help="Of 10⁹ bytes, as vendors count. Leave room for the kernels' scratch.",
+        help=_("Of 10⁹ bytes, as vendors count. Leave room for the kernels' scratch."),
     )  # fmt: skip
 
 
