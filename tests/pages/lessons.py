@@ -1,33 +1,14 @@
-"""Opening a lesson without a browser, and reading what it says."""
+"""Reading what a lesson on architectures says."""
 
 from __future__ import annotations
 
-import json
 import re
-from pathlib import Path
-from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
-APP = Path(__file__).parents[2] / "app.py"
+from tests.pages.course import address, english_left, opened
 
-
-def opened(page: str, **query: str) -> AppTest:
-    """A lesson as its navigation opens it, with what its link says."""
-    app = AppTest.from_file(str(APP), default_timeout=180).run()
-    for name in dict(app.query_params.items()):
-        del app.query_params[name]
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.switch_page(f"pages/learn/{page}.py").run()
-    assert not app.exception
-    return app
-
-
-def address(app: AppTest) -> dict[str, str]:
-    """The query parameters after the run."""
-    parts = app.query_params.items()
-    return {name: value if isinstance(value, str) else value[0] for name, value in parts}
+__all__ = ["address", "charts", "english", "metrics", "opened", "pictures", "said"]
 
 
 def said(app: AppTest) -> str:
@@ -51,30 +32,6 @@ def pictures(app: AppTest) -> int:
     return len(app.get("image"))
 
 
-def _written(figure: dict[str, Any]) -> list[str]:
-    """Title, axes, names and notes of a figure."""
-    layout = figure["layout"]
-    axes = [value for key, value in layout.items() if key[1:5] == "axis"]
-    titles = [part.get("title", {}).get("text") for part in (layout, *axes)]
-    notes = [note.get("text") for note in layout.get("annotations", ())]
-    return [text for text in (*titles, *notes, *(t.get("name") for t in figure["data"])) if text]
-
-
 def english(app: AppTest) -> list[str]:
-    """Texts of a page shown in Chinese that hold a sentence in English.
-
-    Left out are what is a name in every language: papers' titles, models, code.
-    """
-    texts = [each.value for each in (*app.markdown, *app.caption, *app.subheader, *app.title)]
-    texts += [each.label for each in (*app.button, *app.slider, *app.select_slider)]
-    texts += [each.label for each in (*app.selectbox, *app.toggle, *app.metric)]
-    texts += [metric.delta for metric in app.metric]
-    texts += [text for chart in charts(app) for text in _written(json.loads(chart))]
-    found = []
-    for text in texts:
-        plain = re.sub(r"`[^`]*`|\$[^$]*\$|arXiv:\S+", "", text)
-        words = re.findall(r"[a-z]{3,}", re.sub(r"[A-Z]\w*(?:-\w+)*", "", plain))
-        chinese = re.search(r"[一-鿿]", plain)
-        if len(words) > 1 and not chinese:
-            found.append(text)
-    return found
+    """Sentences left in English on a page shown in Chinese; what a paper is called is none."""
+    return [text for text in english_left(app) if "arXiv" not in text and "IEEE" not in text]

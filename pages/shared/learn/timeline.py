@@ -16,7 +16,7 @@ from pages.shared.choice import native_choice, to_query
 from pages.shared.learn import pictures
 from pages.shared.learn.course import change, mebibytes, ratio, style
 from pages.shared.learn.lesson import Lesson, Number, kept
-from pages.shared.learn.reading import one_of, unless
+from pages.shared.reading import one_of, unless
 from pages.shared.text import N_, _
 from pages.shared.widgets import plain, theme
 
