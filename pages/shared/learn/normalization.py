@@ -27,7 +27,7 @@ from pages.shared import address
 from pages.shared.cache import normalization as cache
 from pages.shared.learn.lesson import Lesson
 from pages.shared.text import N_, _
-from pages.shared.widgets import plain, theme
+from pages.shared.widgets import theme
 
 MOMENTA: Final = (0.01, 0.05, 0.1, 0.2, 0.5, 1.0)
 BATCHES: Final = (2, 4, 8, 16, 32, 64)
@@ -255,8 +255,8 @@ def running_part(lesson: Lesson, chosen: Choice) -> None:
         + _(
             "**A batch of one** still has its pixels to average over. With one image of 1 × 1 "
             "there is nothing left to take a variance of, and in training PyTorch refuses: "
-            "*{sentence}*"
-        ).format(sentence=plain(cache.single_value()))
+            "`{sentence}`"
+        ).format(sentence=cache.single_value())
     )  # fmt: skip
 
 
