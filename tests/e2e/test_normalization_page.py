@@ -11,7 +11,7 @@ def test_kind_and_bias_are_changed_by_keys(app, server) -> None:
     app.goto(server, "/normalization")
     shared = app.page.get_by_test_id("stMetric").filter(has_text="Share one mean")
     expect(shared).to_contain_text("256")
-    app.widget("normalization_kind").get_by_role("radio", name="Instance").focus()
+    app.widget("normalization_kind").get_by_role("radio", name="InstanceNorm").focus()
     app.act(lambda: app.page.keyboard.press("Enter"))
     expect(shared).to_contain_text("64")
     assert "norm=instance" in app.page.url
