@@ -30,6 +30,7 @@ _MOST_RUNS: Final = 2000
 _PROBLEM: Final = "import_problem"
 _TYPES: Final = ("float32", "float16", "bfloat16")
 _LONGEST_NAME: Final = 60
+_EXAMPLE: Final = "NVIDIA A100"
 _FROM: Final = "imported from "
 NO_GPU: Final = N_(
     " No GPU runs come with this version: record yours with "
@@ -243,7 +244,7 @@ def importer() -> None:
         )
         place, dtype = st.columns([3, 2], gap="small")
         place.text_input(
-            _("Measured on, for a CSV"), key="import_device", placeholder="NVIDIA A100",
+            _("Measured on, for a CSV"), key="import_device", placeholder=_EXAMPLE,
             max_chars=_LONGEST_NAME, on_change=address.touch,
             help=_("A CSV of timm does not say; our own files do."),
         )  # fmt: skip

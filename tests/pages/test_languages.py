@@ -45,9 +45,6 @@ NOT_TRANSLATED = frozenset(
         "pages/shared/comparing.py",
         "pages/shared/comparison.py",
         "pages/shared/landscape.py",
-        "pages/shared/measurements.py",
-        "pages/shared/performance.py",
-        "pages/shared/setup.py",
         "pages/shared/sidebar.py",
         "pages/shared/sweeps.py",
     }

@@ -87,15 +87,16 @@ def _number_types(choice: Choice) -> None:
     st.markdown(_("**What if: number types**"))
     found = cache.number_types(choice)
     column = st.column_config
+    frame = pd.DataFrame(
+        {
+            "Type": [each.dtype for each in found],
+            "Weights": [each.weight_bytes / 2**20 for each in found],
+            "Activations": [each.activation_bytes / 2**20 for each in found],
+            "Both": [(each.weight_bytes + each.activation_bytes) / 2**20 for each in found],
+        }
+    )
     st.dataframe(
-        pd.DataFrame(
-            {
-                "Type": [each.dtype for each in found],
-                "Weights": [each.weight_bytes / 2**20 for each in found],
-                "Activations": [each.activation_bytes / 2**20 for each in found],
-                "Both": [(each.weight_bytes + each.activation_bytes) / 2**20 for each in found],
-            }
-        ),
+        frame,
         hide_index=True,
         row_height=ROW,
         column_config={

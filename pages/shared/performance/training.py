@@ -92,10 +92,11 @@ def _parts(step: TrainingMemory, view: View) -> None:
     with st.expander(_("Bytes of each part, and what is saved")):
         sums, kept = st.columns(2, gap="medium")
         column = st.column_config
+        frame = pd.DataFrame(
+            {"Part": [*parts, _("Total")], "Bytes": [*parts.values(), step.total]},
+        )
         sums.dataframe(
-            pd.DataFrame(
-                {"Part": [*parts, _("Total")], "Bytes": [*parts.values(), step.total]},
-            ),
+            frame,
             hide_index=True,
             row_height=ROW,
             column_config={
