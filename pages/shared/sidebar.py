@@ -24,7 +24,7 @@ from pages.shared.choice import (
 )
 from pages.shared.options import asked_options, limits, option_key, shown_value
 from pages.shared.options import widgets as option_widgets
-from pages.shared.text import _
+from pages.shared.text import N_, _
 
 PRESETS: Final = (
     (28, 28), (32, 32), (64, 64), (96, 96), (128, 128), (224, 224), (227, 227), (256, 128),
@@ -34,6 +34,7 @@ PRESETS: Final = (
 
 _BY_HAND: Final = "by hand"
 _SHOWN: Final = "_shown_choice"
+_MODES: Final = {"eval": N_("eval"), "train": N_("train")}
 _SOURCE_TITLES: Final = {"layerwise": "Layerwise"}
 
 
@@ -103,16 +104,18 @@ def _architecture() -> ModelSpec:
         width="stretch",
     )
     names = image_models(source)
-    order = "families in order of their first paper" if source == "layerwise" else "by name"
+    help_ = (
+        _("{n} architectures, families in order of their first paper. Type to search.")
+        if source == "layerwise"
+        else _("{n} architectures, by name. Type to search.")
+    )
     st.selectbox(
         _("Architecture"),
         names,
         format_func=_model_label,
         key="model",
         on_change=_change_model,
-        help=_("{names:,} architectures, {order}. Type to search.").format(
-            names=len(names), order=order
-        ),
+        help=help_.format(n=f"{len(names):,}"),
     )
     return get_spec(state["model"])
 
@@ -143,7 +146,7 @@ def _change_model() -> None:
     shown: Choice = st.session_state[_SHOWN]
     before, native = native_choice(shown.model), native_choice(st.session_state["model"])
     batch, channels, *size = shown.input_shape
-    _, native_channels, *native_size = native.input_shape
+    _batch, native_channels, *native_size = native.input_shape
     by_hand = tuple(size) != before.input_shape[2:]
     legal = all(s >= low for s, low in zip(size, native.spec.min_size, strict=True))
     height, width = size if by_hand and legal else native_size
@@ -212,6 +215,7 @@ def _input(spec: ModelSpec) -> None:
             MODES,
             key="mode",
             required=True,
+            format_func=lambda mode: _(_MODES[mode]),
             width="stretch",
             on_change=address.touch,
         )

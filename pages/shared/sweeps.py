@@ -547,10 +547,10 @@ def _table(view: View, rows: Sequence[Row]) -> None:
         row_height=30,
         key="sweep_table",
         column_config={
-            "Model": column.TextColumn(width=190),
+            "Model": column.TextColumn(width=150),
             "Input": column.TextColumn(width=90),
             "Batch": column.NumberColumn(format="%d", width=52),
-            **{name: column.NumberColumn(format="localized", width=118) for name in counts},
+            **{name: column.NumberColumn(format="localized", width=108) for name in counts},
             "Predicted ms": column.NumberColumn(
                 format="%.4f",
                 width=95,
