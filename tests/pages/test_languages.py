@@ -49,12 +49,6 @@ NOT_TRANSLATED = frozenset(
         "pages/shared/comparison.py",
         "pages/shared/landscape.py",
         "pages/shared/learn/normalization.py",
-        "pages/shared/performance/agreement.py",
-        "pages/shared/performance/head.py",
-        "pages/shared/performance/measured.py",
-        "pages/shared/performance/memory.py",
-        "pages/shared/performance/training.py",
-        "pages/shared/performance/why.py",
         "pages/shared/sweeps.py",
     }
 )
