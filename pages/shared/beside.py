@@ -18,15 +18,13 @@ from explorer.analysis.stages import Stage
 from explorer.analysis.units import compact, count, memory, percent, rounded, shape_text
 from explorer.figures.comparison import measure_title
 from explorer.latency import LatencyRecord, Work
-from explorer.report import Cell, Table, TableRow
+from explorer.report import NO_VALUE, Cell, Table, TableRow
 from pages.shared import cache, timed
 from pages.shared.choice import Choice
 from pages.shared.comparing import View
 from pages.shared.widgets import plain
 
 Choices = tuple[Choice, ...]
-
-_NONE = "–"
 
 
 def totals(view: View, shown: Choices, export: Callable[[], None]) -> None:
@@ -172,13 +170,13 @@ def _measured(view: View, shown: Choices) -> list[Cell]:
             value, detail = _time_cell(time, first, "")
             cells.append((value, " · ".join(filter(None, (timed.conditions(time), detail)))))
         else:
-            cells.append((_NONE, "refused, see below" if time else "not yet"))
+            cells.append((NO_VALUE, "refused, see below" if time else "not yet"))
     return cells
 
 
 def _time_cell(time: LatencyRecord | None, first: LatencyRecord | None, missing: str) -> Cell:
     if time is None:
-        return _NONE, missing
+        return NO_VALUE, missing
     told = [_against(time.median_ms, first.median_ms)] if first else []
     told += [] if time.stable else ["had not settled"]
     return timed.time_text(time), " · ".join(filter(None, told))
@@ -201,7 +199,7 @@ def _accuracy(choice: Choice) -> Cell:
     """What torchvision publishes of this architecture, unchanged by options."""
     found = _published(choice)
     if found is None:
-        return _NONE, "none that can be cited"
+        return NO_VALUE, "none that can be cited"
     return f"{found.top1:.1f}%", f"crop {found.crop}, {found.weights}, {found.source}"
 
 
@@ -214,7 +212,7 @@ def _published(choice: Choice) -> Accuracy | None:
 
 def _stage_cell(stage: Stage | None, first: Stage | None, measure: str) -> Cell:
     if stage is None:
-        return _NONE, "no such stage"
+        return NO_VALUE, "no such stage"
     value = getattr(stage, measure)
     text = memory(value) if measure == "activation_bytes" else compact(value)
     told = [shape_text(stage.output_shape), f"{stage.layers} layers"]
