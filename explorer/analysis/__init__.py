@@ -20,6 +20,7 @@ from explorer.analysis.memory import (
     training_memory,
 )
 from explorer.analysis.receipts import Receipt, ReceiptLine, receipt
+from explorer.analysis.receptive_field import Field, layer_fields, receptive_fields
 from explorer.analysis.stages import Stage, stages
 from explorer.analysis.summary import summary
 from explorer.analysis.totals import DEFAULT, Convention, Totals, totals
@@ -29,6 +30,7 @@ __all__ = [
     "Comparison",
     "Convention",
     "Diff",
+    "Field",
     "InferenceMemory",
     "LargestBatch",
     "Layer",
@@ -41,11 +43,13 @@ __all__ = [
     "diff",
     "inference_memory",
     "largest_batch",
+    "layer_fields",
     "layers",
     "layers_frame",
     "locate",
     "precisions",
     "receipt",
+    "receptive_fields",
     "stages",
     "summary",
     "to_csv",

@@ -22,6 +22,7 @@ from explorer.analysis.units import compact, memory, rounded
 from explorer.latency import LatencyRecord
 from explorer.latency.ways import Place
 from explorer.models._registry import ModelSpec
+from explorer.text import _
 from explorer.zoo import get_spec, list_models, source_of
 
 Key = Literal[
@@ -300,13 +301,13 @@ def judge(candidates: Iterable[Candidate], limits: Limits) -> Verdict:
     failed: dict[str, list[str]] = {}
     unknown: dict[str, int] = {}
     for each in candidates:
-        for key, _, test in tests:
+        for key, _limit, test in tests:
             result = test(each)
             if not result:
                 failed.setdefault(each.name, []).append(key)
                 unknown[key] = unknown.get(key, 0) + (result is None)
     exclusions = []
-    for key, sentence, _ in tests:
+    for key, sentence, _test in tests:
         keys = [each for each in failed.values() if key in each]
         alone = sum(each == [key] for each in keys)
         if keys or key != "size":
@@ -357,10 +358,10 @@ def _sentence(measure: Measure, bound: float) -> str:
 
 def _years(limits: Limits) -> str:
     if limits.since is None:
-        return f"Year ≤ {limits.until}"
+        return _("Year ≤ {until}").format(until=limits.until)
     if limits.until is None:
-        return f"Year ≥ {limits.since}"
-    return f"Year {limits.since} to {limits.until}"
+        return _("Year ≥ {since}").format(since=limits.since)
+    return _("Year {since} to {until}").format(since=limits.since, until=limits.until)
 
 
 # -------------------------------------------------------------------------- the front

@@ -24,6 +24,7 @@ from typing import NamedTuple
 from explorer.analysis.layers import layers
 from explorer.analysis.saved import ITEM_BYTES, Saved, SavedTensors, saved_tensors
 from explorer.errors import OptionError
+from explorer.text import _
 from explorer.trace.records import OpRecord, ParameterRecord, Trace
 
 Shape = tuple[int, ...]
@@ -261,7 +262,9 @@ def inference_peaks(trace: Trace, dtypes: Sequence[str]) -> list[tuple[PeakLine,
         _check_dtype(dtype, DTYPES)
     plan = _Plan(trace, None)
     if plan.batch != 1:
-        raise OptionError(f"Peaks are taken from one image, not from {plan.batch}.", "batch")
+        raise OptionError(
+            _("Peaks are taken from one image, not from {batch}.").format(batch=plan.batch), "batch"
+        )
     return [_peak_lines(plan, dtype) for dtype in dtypes]
 
 
@@ -315,14 +318,14 @@ def precisions(
 
 def _assumption(dtype: str) -> str:
     if dtype == "int8":
-        return (
-            "Every weight and every activation is quantized to one byte; scales and zero points, "
-            "and sums that a kernel holds in 32 bits, are not counted."
+        return _(
+            "Every weight and every activation is quantized to one byte; scales and "
+            "zero points, and sums that a kernel holds in 32 bits, are not counted."
         )
-    return (
-        f"Every floating-point weight and activation is {dtype}, {ITEM_BYTES[dtype]} bytes each; "
-        "integers and masks are as traced."
-    )
+    return _(
+        "Every floating-point weight and activation is {dtype}, {nbytes} "
+        "bytes each; integers and masks are as traced."
+    ).format(dtype=dtype, nbytes=ITEM_BYTES[dtype])
 
 
 # ---------------------------------------------------------------------- training
@@ -400,8 +403,10 @@ def largest_batch(
     """
     if budget_bytes <= 0:
         raise OptionError(
-            f"A budget of {budget_bytes!r} bytes holds nothing: give a positive number of bytes, "
-            "8 * 2**30 for 8 GiB.",
+            _(
+                "A budget of {budget_bytes!r} bytes holds nothing: give a positive "
+                "number of bytes, 8 * 2**30 for 8 GiB."
+            ).format(budget_bytes=budget_bytes),
             "budget_bytes",
         )
     unknown = False
@@ -480,7 +485,9 @@ class _Plan:
             OptionError: it is below one.
         """
         if batch is not None and batch < 1:
-            raise OptionError(f"A batch of {batch!r} has no image: give 1 or more.", "batch")
+            raise OptionError(
+                _("A batch of {batch!r} has no image: give 1 or more.").format(batch=batch), "batch"
+            )
         return self.batch if batch is None else batch
 
     def at(self, load: _Load, images: int) -> int:
@@ -667,7 +674,9 @@ def _weights(records: Iterable[ParameterRecord], dtype: str | None) -> int:
 def _check_dtype(dtype: str | None, known: Sequence[str]) -> None:
     if dtype is not None and dtype not in known:
         raise OptionError(
-            f"There are no figures for the type {dtype!r}: choose one of {', '.join(known)}.",
+            _("There are no figures for the type {dtype!r}: choose one of {known}.").format(
+                dtype=dtype, known=", ".join(known)
+            ),
             "dtype",
         )
 
@@ -931,18 +940,24 @@ def _check_training(
     """
     if trace.mode != "train":
         raise OptionError(
-            f"This trace of {trace.model} is of mode {trace.mode!r}, where nothing is kept for a "
-            'backward pass: trace the model with mode="train".',
+            _(
+                "This trace of {model} is of mode {mode!r}, where nothing is kept for a "
+                'backward pass: trace the model with mode="train".'
+            ).format(model=trace.model, mode=trace.mode),
             "mode",
         )
     if optimizer not in OPTIMIZERS:
         raise OptionError(
-            f"There is no optimizer {optimizer!r} here: choose one of {', '.join(OPTIMIZERS)}.",
+            _("There is no optimizer {optimizer!r} here: choose one of {known}.").format(
+                optimizer=optimizer, known=", ".join(OPTIMIZERS)
+            ),
             "optimizer",
         )
     _check_dtype(dtype, DTYPES[:-1])
     if mixed_precision and dtype not in ("float16", "bfloat16"):
         raise OptionError(
-            f"Mixed precision with the type {dtype!r} mixes nothing: choose float16 or bfloat16.",
+            _(
+                "Mixed precision with the type {dtype!r} mixes nothing: choose float16 or bfloat16."
+            ).format(dtype=dtype),
             "mixed_precision",
         )

@@ -64,7 +64,7 @@ def natural(text: str) -> int:
 def positive(text: str) -> int:
     """A type of argument: a whole number from 1 on."""
     if not natural(text):
-        raise argparse.ArgumentTypeError("it should be at least 1")
+        raise argparse.ArgumentTypeError(f"{text!r} should be at least 1")
     return int(text)
 
 

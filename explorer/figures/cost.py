@@ -13,6 +13,7 @@ from explorer.analysis import Layer
 from explorer.analysis.units import count, percent, shape_text
 from explorer.figures._layout import mark_selection, styled
 from explorer.figures.theme import MUTED_INK, kind_color
+from explorer.text import _
 
 Unit = Literal["MACs", "FLOPs"]
 
@@ -49,18 +50,20 @@ def cost_bars(
         _bars(figure, shown, values, position, theme)
         _cumulative(figure, values, position, theme)
     mark_selection(figure, [row.key for row in shown], selected, theme)
-    styled(figure, f"Parameters and {unit} per layer", theme, height=560)
+    styled(figure, _("Parameters and {unit} per layer").format(unit=unit), theme, height=560)
     figure.update_xaxes(range=[0.3, max(len(shown), 6) + 0.7], showticklabels=False)
     figure.update_xaxes(
-        title_text=f"{len(shown)} layers with parameters or {unit}, in execution order",
+        title_text=_("{n} layers with parameters or {unit}, in execution order").format(
+            n=len(shown), unit=unit
+        ),
         row=_COST_ROW,
     )
-    for position, title in ((_PARAMS_ROW, "Parameters"), (_COST_ROW, unit)):
+    for position, title in ((_PARAMS_ROW, _("Parameters")), (_COST_ROW, unit)):
         figure.update_yaxes(
             title_text=title, tickformat="~s", row=position, col=1, secondary_y=False
         )
         figure.update_yaxes(
-            title_text="Cumulative share",
+            title_text=_("Cumulative share"),
             tickformat=".0%",
             tickmode="array",
             tickvals=[0, 0.25, 0.5, 0.75, 1],
@@ -86,7 +89,7 @@ def _bars(
         figure.add_bar(
             x=[number for number, _, _ in bars],
             y=[value for _, _, value in bars],
-            name=kind,
+            name=_(kind),
             legendgroup=kind,
             showlegend=position == _PARAMS_ROW,
             marker={"color": kind_color(kind, theme), "line_width": 0},
@@ -108,7 +111,7 @@ def _cumulative(figure: go.Figure, values: Sequence[int], position: int, theme: 
     figure.add_scatter(
         x=list(range(1, len(values) + 1)),
         y=[value / total for value in accumulate(values)],
-        name="cumulative share",
+        name=_("cumulative share"),
         mode="lines",
         line={"color": MUTED_INK[theme], "width": 1.5, "shape": "hv"},
         showlegend=position == _PARAMS_ROW,

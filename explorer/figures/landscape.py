@@ -12,6 +12,7 @@ from explorer.analysis.landscape import MEASURES, Candidate, Measure, front
 from explorer.figures._layout import styled
 from explorer.figures.theme import INK, KIND_COLORS, MUTED_INK
 from explorer.figures.timeline import GROUPS
+from explorer.text import _
 
 Colored = Literal["principle", "source", "year", "top1"]
 
@@ -91,7 +92,14 @@ def landscape(
         _by_group(figure, shown, (x, y), color, diameters, said, theme)
     _rings(figure, [each for each in candidates if each.name in marked], x, y, diameters, theme)
     _labels(figure, shown, faint, best, marked, (x, y), theme)
-    styled(figure, f"{y.title} against {x.title[:1].lower()}{x.title[1:]}", theme, height=_HEIGHT)
+    styled(
+        figure,
+        _("{title} against {lower}{title2}").format(
+            title=y.title, lower=x.title[:1].lower(), title2=x.title[1:]
+        ),
+        theme,
+        height=_HEIGHT,
+    )
     if x.key in ("macs", "top1", "reid_map", "reid_rank1"):
         figure.update_layout(title_text=f"{y.title} against {x.title}")
     figure.update_xaxes(showgrid=True)

@@ -11,15 +11,16 @@ from explorer.analysis import InferenceMemory, Layer, TrainingMemory
 from explorer.analysis.units import memory as memory_text
 from explorer.figures._layout import styled
 from explorer.figures.theme import INK, KIND_COLORS, MUTED_INK, tint
+from explorer.text import N_, _
 
 _PARTS: Final = {
-    "parameter_bytes": ("parameters", "linear"),
-    "buffer_bytes": ("buffers", "constant"),
-    "gradient_bytes": ("gradients", "attention"),
-    "optimizer_bytes": ("optimizer's state", "recurrent"),
-    "input_bytes": ("input", "input"),
-    "saved_bytes": ("saved for backward", "convolution"),
-    "working_bytes": ("working", "pooling"),
+    "parameter_bytes": (N_("parameters"), "linear"),
+    "buffer_bytes": (N_("buffers"), "constant"),
+    "gradient_bytes": (N_("gradients"), "attention"),
+    "optimizer_bytes": (N_("optimizer's state"), "recurrent"),
+    "input_bytes": (N_("input"), "input"),
+    "saved_bytes": (N_("saved for backward"), "convolution"),
+    "working_bytes": (N_("working"), "pooling"),
 }
 """Field of a `TrainingMemory` -> its name, and the kind of layer whose colour it borrows."""
 
@@ -47,8 +48,8 @@ def memory_timeline(
     colors = KIND_COLORS[theme]
     figure = go.Figure()
     for name, values, color, fill in (
-        ("as PyTorch frees them", memory.eager, colors["convolution"], True),
-        ("freed right after the last use", memory.ideal, colors["linear"], False),
+        (_("as PyTorch frees them"), memory.eager, colors["convolution"], True),
+        (_("freed right after the last use"), memory.ideal, colors["linear"], False),
     ):
         figure.add_scatter(
             x=list(range(len(values))),
@@ -61,17 +62,19 @@ def memory_timeline(
             fillcolor=tint(color, theme, 0.25) if fill else None,
             customdata=[[key if key != "input" else ""] for key in keys],
             text=[
-                f"<b>{key}</b><br>op {op}<br>{memory_text(value)} {name}"
+                f"<b>{key}</b><br>{_('op {n}').format(n=op)}<br>{memory_text(value)} {name}"
                 for op, (key, value) in enumerate(zip(keys, values, strict=True))
             ],
             hovertemplate="%{text}<extra></extra>",
         )
     _mark_peak(figure, memory, divisor, theme)
     _mark_ops(figure, rows, selected, theme)
-    title = f"Activations alive, peak {memory_text(memory.eager_peak)} at {memory.eager_key}"
+    title = _("Activations alive, peak {size} at {layer}").format(
+        size=memory_text(memory.eager_peak), layer=memory.eager_key
+    )
     styled(figure, title, theme, height=380)
     figure.update_xaxes(
-        title_text=f"{len(memory.eager)} ops, in execution order",
+        title_text=_("{n} ops, in execution order").format(n=len(memory.eager)),
         range=[-0.7, max(len(memory.eager), 2) - 0.3],
     )
     figure.update_yaxes(title_text=unit, rangemode="tozero")
@@ -84,7 +87,7 @@ def _mark_peak(figure: go.Figure, memory: InferenceMemory, divisor: int, theme: 
     figure.add_annotation(
         x=memory.eager_op,
         y=memory.eager_peak / divisor,
-        text=f"peak, {memory_text(memory.eager_peak)}",
+        text=_("peak, {size}").format(size=memory_text(memory.eager_peak)),
         ax=-40 if right else 40,
         ay=0,
         xanchor="right" if right else "left",
@@ -134,28 +137,32 @@ def training_bars(
         figure.add_bar(
             y=names,
             x=[value / divisor for value in values],
-            name=part,
+            name=_(part),
             orientation="h",
             marker={"color": KIND_COLORS[theme][kind], "line_width": 0},
             text=[
-                f"<b>{name}</b><br>{part}: {memory_text(value)}"
-                for (name, _), value in zip(steps, values, strict=True)
+                f"<b>{name}</b><br>{_(part)}: {memory_text(value)}"
+                for (name, _step), value in zip(steps, values, strict=True)
             ],
             textposition="none",
             hovertemplate="%{text}<extra></extra>",
         )
-    for name, (_, step) in zip(names, steps, strict=True):
-        bound = "at least " if step.is_lower_bound else ""
+    for name, (_name, step) in zip(names, steps, strict=True):
+        bound = _("at least {n}") if step.is_lower_bound else "{n}"
         figure.add_annotation(
             x=step.total / divisor,
             y=name,
-            text=f"{bound}{memory_text(step.total)}",
+            text=bound.format(n=memory_text(step.total)),
             showarrow=False,
             xanchor="left",
             xshift=4,
             font={"size": 12, "color": INK[theme]},
         )
-    title = f"One training step: {memory_text(steps[0][1].total)}" if steps else "No training step"
+    title = (
+        _("One training step: {size}").format(size=memory_text(steps[0][1].total))
+        if steps
+        else _("No training step")
+    )
     styled(figure, title, theme, height=150 + 44 * max(len(steps), 1))
     most = max((step.total for _, step in steps), default=1) / divisor
     figure.update_xaxes(title_text=unit, range=[0, 1.18 * most])

@@ -11,6 +11,7 @@ from explorer.analysis import Layer
 from explorer.analysis.units import count
 from explorer.figures._layout import styled
 from explorer.figures.theme import INK, MUTED_INK, PAPER, contrast, kind_color, tint
+from explorer.text import _
 
 Measure = Literal["cost", "params"]
 Form = Literal["treemap", "icicle"]
@@ -52,7 +53,7 @@ def module_map(
     colors = [tint(MUTED_INK[theme], theme, 0.16)] * len(inner)
     colors += [kind_color(row.kind, theme) for row, _ in leaves]
     texts = [f"{count(value)} {name}" for value in values]
-    kinds = [""] * len(inner) + [f"<br>{row.kind}, {row.label}" for row, _ in leaves]
+    kinds = [""] * len(inner) + [f"<br>{_(row.kind)}, {row.label}" for row, _amount in leaves]
     draw = go.Treemap if form == "treemap" else go.Icicle
     figure = go.Figure(
         draw(
@@ -72,7 +73,12 @@ def module_map(
         )
     )
     figure.update_traces(tiling={"pad": 2} if form == "treemap" else {"orientation": "h"})
-    return styled(figure, f"{name} by module: {count(total)} in all", theme, height=560)
+    return styled(
+        figure,
+        _("{name} by module: {total} in all").format(name=name, total=count(total)),
+        theme,
+        height=560,
+    )
 
 
 def _around(row: Layer) -> Iterator[str]:
@@ -101,7 +107,7 @@ def _above(module: str) -> str:
 def _label(key: str, within: str = "") -> str:
     """The last part of a path; the model itself is called so."""
     if key == _ROOT:
-        return "model"
+        return _("model")
     inside = key.removeprefix(within.rstrip("/")).lstrip(".:") if within else key
     return inside.rstrip("/").rpartition(".")[2]
 

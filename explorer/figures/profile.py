@@ -12,6 +12,7 @@ from explorer.analysis import Layer
 from explorer.analysis.units import shape_text
 from explorer.figures._layout import mark_selection, styled
 from explorer.figures.theme import KIND_COLORS
+from explorer.text import N_, _
 
 Shape = tuple[int, ...]
 
@@ -44,24 +45,27 @@ def shape_profile(rows: Sequence[Layer], *, theme: str = "light", selected: str 
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08)
     colors = KIND_COLORS[theme]
     square = all(extent.height == extent.width for _, extent in shown)
+    both = N_("height and width")
     sides = [
-        ("height and width" if square else "height", "height", colors["convolution"], "solid"),
-        ("tokens", "tokens", colors["attention"], "solid"),
+        (both if square else N_("height"), "height", colors["convolution"], "solid"),
+        (N_("tokens"), "tokens", colors["attention"], "solid"),
     ]
     if not square:
-        sides.insert(1, ("width", "width", colors["linear"], "dash"))
+        sides.insert(1, (N_("width"), "width", colors["linear"], "dash"))
     for name, side, color, dash in sides:
         values = [getattr(extent, side) for _, extent in shown]
         if any(value is not None for value in values):
-            _steps(figure, shown, values, name, color, dash, _SIZE_ROW)
+            _steps(figure, shown, values, _(name), color, dash, _SIZE_ROW)
     channels = [extent.channels for _, extent in shown]
-    _steps(figure, shown, channels, "channels", colors["pooling"], "solid", _CHANNELS_ROW)
+    _steps(figure, shown, channels, _("channels"), colors["pooling"], "solid", _CHANNELS_ROW)
     mark_selection(figure, [row.key for row, _ in shown], selected, theme)
-    styled(figure, "Spatial size and channels along the network", theme, height=520)
+    styled(figure, _("Spatial size and channels along the network"), theme, height=520)
     figure.update_xaxes(range=[0.3, max(len(shown), 2) + 0.7], showticklabels=False)
-    figure.update_xaxes(title_text=f"{len(shown)} layers, in execution order", row=_CHANNELS_ROW)
-    figure.update_yaxes(title_text="Pixels or tokens", row=_SIZE_ROW)
-    figure.update_yaxes(title_text="Channels", row=_CHANNELS_ROW)
+    figure.update_xaxes(
+        title_text=_("{n} layers, in execution order").format(n=len(shown)), row=_CHANNELS_ROW
+    )
+    figure.update_yaxes(title_text=_("Pixels or tokens"), row=_SIZE_ROW)
+    figure.update_yaxes(title_text=_("Channels"), row=_CHANNELS_ROW)
     figure.update_yaxes(type="log", dtick="D2", tickformat="~s")
     return figure.update_layout(hovermode="closest", clickmode="event+select")
 

@@ -13,14 +13,15 @@ from explorer.analysis.catalogue import Entry
 from explorer.analysis.units import compact
 from explorer.figures._layout import styled
 from explorer.figures.theme import INK, KIND_COLORS
+from explorer.text import N_, _
 
 GROUPS: Final = {
-    "plain": ("LeNet", "AlexNet", "ZFNet", "NiN", "VGG", "SimpleCNN"),
-    "branches": ("Inception", "Xception", "HRNet", "OSNet"),
-    "residual and dense": ("ResNet", "ResNet v2", "Wide ResNet", "ResNeXt", "SENet", "DenseNet",
+    N_("plain"): ("LeNet", "AlexNet", "ZFNet", "NiN", "VGG", "SimpleCNN"),
+    N_("branches"): ("Inception", "Xception", "HRNet", "OSNet"),
+    N_("residual and dense"): ("ResNet", "ResNet v2", "Wide ResNet", "ResNeXt", "SENet", "DenseNet",
                            "RegNet", "ConvNeXt"),
-    "small": ("SqueezeNet", "MobileNet", "ShuffleNet", "MnasNet", "EfficientNet"),
-    "transformers": ("ViT", "DeiT", "TNT", "VT-ResNet"),
+    N_("small"): ("SqueezeNet", "MobileNet", "ShuffleNet", "MnasNet", "EfficientNet"),
+    N_("transformers"): ("ViT", "DeiT", "TNT", "VT-ResNet"),
 }  # fmt: skip
 """Families by their principle: each has a colour and a symbol."""
 _LOOKS: Final = {
@@ -29,7 +30,7 @@ _LOOKS: Final = {
     "residual and dense": ("convolution", "diamond"),
     "small": ("activation", "triangle-up"),
     "transformers": ("attention", "star"),
-    "others": ("elementwise", "x"),
+    N_("others"): ("elementwise", "x"),
 }
 _WIDTH, _HEIGHT = 900, 560
 """Pixels that labels are spread over, so that none covers another."""
@@ -62,7 +63,7 @@ def timeline(
             x=[places[entry.name] for entry in members],
             y=[getattr(entry, measure) for entry in members],
             mode="markers",
-            name=group,
+            name=_(group),
             marker={
                 "color": KIND_COLORS[theme][kind],
                 "symbol": symbol,
@@ -84,15 +85,20 @@ def timeline(
             yshift=9,
             font={"size": 11.5, "color": INK[theme]},
         )
-    name = "Parameters" if measure == "params" else "MACs"
-    styled(figure, f"{name} of {len(shown)} architectures by year", theme, height=_HEIGHT)
+    name = _("Parameters") if measure == "params" else "MACs"
+    styled(
+        figure,
+        _("{name} of {n} architectures by year").format(name=name, n=len(shown)),
+        theme,
+        height=_HEIGHT,
+    )
     years = sorted({entry.year for entry in shown})
     ticks = _axis_years(years)
     figure.update_xaxes(
         tickmode="array",
         tickvals=[ticks[year] for year in years],
         ticktext=[str(year) for year in years],
-        title_text="Year of first publication; the years 1998 to 2012 are drawn closer together",
+        title_text=_("Year of first publication; the years 1998 to 2012 are drawn closer together"),
     )
     figure.update_yaxes(type="log", title_text=name, tickformat="~s", dtick=1)
     return figure.update_layout(hovermode="closest", clickmode="event+select")
@@ -147,8 +153,10 @@ def _labelled(entries: Sequence[Entry], places: dict[str, float], measure: str) 
 
 
 def _hover(entry: Entry) -> str:
-    counts = f"{compact(entry.params or 0)} parameters, {compact(entry.macs or 0)} MACs"
-    return (
-        f"<b>{entry.title}</b> ({entry.family}, {entry.year})<br>{counts} at "
-        f"{entry.height} × {entry.width}"
+    counts = _("{params} parameters, {macs} MACs at {height} × {width}").format(
+        params=compact(entry.params or 0),
+        macs=compact(entry.macs or 0),
+        height=entry.height,
+        width=entry.width,
     )
+    return f"<b>{entry.title}</b> ({entry.family}, {entry.year})<br>{counts}"

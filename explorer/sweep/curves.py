@@ -20,6 +20,7 @@ from explorer.latency import LatencyRecord, Work
 from explorer.models._registry import ModelSpec, OptionValue
 from explorer.sweep.points import Key, Point, Row, grid
 from explorer.sweep.ranges import option_values, whole_numbers
+from explorer.text import _
 from explorer.zoo import get_spec, source_of
 
 OPTION: Final = "option:"
@@ -221,7 +222,9 @@ def _option_span(models: Sequence[str], name: str) -> Span:
     """From a quarter to twice the first model's default, which is met, within all limits."""
     found = [get_spec(model).options[name] for model in models if name in _numbers(get_spec(model))]
     if not found:
-        raise OptionError(f"None of the models has a number called {name!r}.", name)
+        raise OptionError(
+            _("None of the models has a number called {name!r}.").format(name=name), name
+        )
     option = found[0]
     default = option.default if isinstance(option.default, (int, float)) else option.low
     least, most = max(option.low, default / 4), min(option.high, 2 * default)
@@ -355,9 +358,11 @@ def value_text(row: Row, field: str) -> str:
     """A row's value in short and in full: "4.09 G (4,089,184,256 MACs)"."""
     value = getattr(row, field)
     if field == "predicted_ms":
-        return f"{rounded(value)} ms predicted, {row.device}, {row.dtype}"
+        return _("{value} ms predicted, {device}, {dtype}").format(
+            value=rounded(value), device=row.device, dtype=row.dtype
+        )
     if field.endswith("_bytes"):
-        return f"{memory(value)} ({count(value)} bytes)"
+        return _("{value} ({value2} bytes)").format(value=memory(value), value2=count(value))
     bound = "at least " if field == "macs" and row.lower_bound else ""
     unit = "MACs" if field == "macs" else "parameters"
     return f"{bound}{compact(value)} ({count(value)} {unit})"

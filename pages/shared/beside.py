@@ -19,7 +19,7 @@ from explorer.analysis.units import compact, count, memory, percent, rounded, sh
 from explorer.figures.comparison import measure_title
 from explorer.latency import LatencyRecord, Work
 from explorer.report import NO_VALUE, Cell, Table, TableRow
-from pages.shared import cache, measuring
+from pages.shared import cache, timed
 from pages.shared.choice import Choice
 from pages.shared.comparing import View
 from pages.shared.widgets import plain
@@ -39,11 +39,11 @@ def totals(view: View, shown: Choices, export: Callable[[], None]) -> None:
     passes = works(view, shown)
     st.caption(plain(" ".join(conventions(view, shown))))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        measuring.controls(passes, view.here, f"{len(shown)} models")
+        timed.controls(passes, view.here, f"{len(shown)} models")
         export()
-    measuring.watch()
-    measuring.sentences(passes, view.here)
-    if said := measuring.statement(measuring.records(passes, view.here)):
+    timed.watch()
+    timed.sentences(passes, view.here)
+    if said := timed.statement(timed.records(passes, view.here)):
         st.caption(said)
 
 
@@ -162,13 +162,13 @@ def _recorded(view: View, shown: Choices) -> list[Cell]:
 
 
 def _measured(view: View, shown: Choices) -> list[Cell]:
-    times = [measuring.found(work, view.here) for work in works(view, shown)]
+    times = [timed.found(work, view.here) for work in works(view, shown)]
     first = times[0] if isinstance(times[0], LatencyRecord) else None
     cells = []
     for time in times:
         if isinstance(time, LatencyRecord):
             value, detail = _time_cell(time, first, "")
-            cells.append((value, " · ".join(filter(None, (measuring.conditions(time), detail)))))
+            cells.append((value, " · ".join(filter(None, (timed.conditions(time), detail)))))
         else:
             cells.append((NO_VALUE, "refused, see below" if time else "not yet"))
     return cells
@@ -179,7 +179,7 @@ def _time_cell(time: LatencyRecord | None, first: LatencyRecord | None, missing:
         return NO_VALUE, missing
     told = [_against(time.median_ms, first.median_ms)] if first else []
     told += [] if time.stable else ["had not settled"]
-    return measuring.time_text(time), " · ".join(filter(None, told))
+    return timed.time_text(time), " · ".join(filter(None, told))
 
 
 def _against(value: float, first: float) -> str:

@@ -23,7 +23,7 @@ from explorer.figures.comparison import MEASURES
 from explorer.latency import Way, recorded_ways
 from explorer.models._registry import ModelSpec, Option, OptionValue
 from explorer.zoo import available_sources, get_spec, source_of
-from pages.shared import address, measuring, reading
+from pages.shared import address, reading, timed
 from pages.shared.choice import (
     DERIVED,
     MAX_SIZE,
@@ -33,10 +33,11 @@ from pages.shared.choice import (
     native_choice,
     option_text,
 )
-from pages.shared.measuring import Here
 from pages.shared.options import asked_options, option_key, shown_value
 from pages.shared.options import widgets as option_widgets
 from pages.shared.sidebar import PRESETS
+from pages.shared.text import _
+from pages.shared.timed import Here
 from pages.shared.view import EXTRAS, FLOWS, MAX_TOGGLED, UNITS, ZOOMS
 from pages.shared.widgets import plain
 
@@ -159,7 +160,7 @@ def _open_looks(choices: tuple[Choice, ...]) -> View:
         convention=Convention(unit=unit, **{extra: extra in extras for extra in EXTRAS}),
         device=device,
         way=ways[way],
-        here=measuring.open_here(),
+        here=timed.open_here(),
         tab=tab,
         measure=measure,
         against=against,
@@ -194,38 +195,38 @@ def controls(view: View) -> None:
     count = len(view.choices)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.segmented_control(
-            "Source",
+            _("Source"),
             available_sources(),
             key="compare_source",
             required=True,
             format_func=lambda name: {"layerwise": "Layerwise"}.get(name, name),
             on_change=address.touch,
-            help="What the lists below offer; models of several sources can be compared.",
+            help=_("What the lists below offer; models of several sources can be compared."),
         )
         st.selectbox(
-            "Input size",
+            _("Input size"),
             list(dict.fromkeys((NATIVE, EACH, state["compare_size"], *_PRESETS))),
             key="compare_size",
             format_func=_size_label,
             accept_new_options=True,
             on_change=_change_size,
             width=165,
-            help="Choose, or type another: height × width in pixels.",
+            help=_("Choose, or type another: height × width in pixels."),
         )
         st.selectbox(
-            "Predict time on",
+            _("Predict time on"),
             [device.name for device in devices()],
             key="compare_device",
             on_change=address.touch,
             width=190,
         )
-        with st.popover("Examples", icon=":material/lightbulb:"):
+        with st.popover(_("Examples"), icon=":material/lightbulb:"):
             for number, (title, models) in enumerate(EXAMPLES.items()):
                 st.button(
                     title, key=f"example_{number}", type="tertiary", on_click=_show, args=(models,)
                 )
         st.button(
-            "Add a model",
+            _("Add a model"),
             key="compare_add",
             icon=":material/add:",
             disabled=count == MOST,
@@ -236,8 +237,10 @@ def controls(view: View) -> None:
             _slot(number, count)
     if typed := state.pop(_TYPED, ""):
         st.caption(
-            f":red[{plain(repr(typed))} is no size: type height × width in pixels, such as "
-            f"256x128, each side 1 to {MAX_SIZE:,}.]"
+            _(
+                ":red[{repr} is no size: type height × width in pixels, such as 256x128, "
+                "each side 1 to {MAX_SIZE:,}.]"
+            ).format(repr=plain(repr(typed)), MAX_SIZE=MAX_SIZE)
         )
 
 
@@ -248,7 +251,7 @@ def _slot(number: int, count: int) -> None:
     offered = image_models(state["compare_source"])
     state[f"compare_model_{number}"] = name
     st.selectbox(
-        f"Model {number + 1}" if number else "Model 1 (reference)",
+        _("Model {value}").format(value=number + 1) if number else _("Model 1 (reference)"),
         offered if name in offered else [name, *offered],
         key=f"compare_model_{number}",
         format_func=_model_label,
@@ -259,7 +262,7 @@ def _slot(number: int, count: int) -> None:
         if state["compare_size"] == EACH:
             size = state[f"compare_size_{number}"] = state["compare_sizes"][number]
             st.selectbox(
-                f"Size of model {number + 1}",
+                _("Size of model {value}").format(value=number + 1),
                 list(dict.fromkeys((NATIVE, size, *_PRESETS))),
                 key=f"compare_size_{number}",
                 format_func=_size_label,
@@ -270,11 +273,11 @@ def _slot(number: int, count: int) -> None:
                 width=130,
             )
         if asked_options(get_spec(name)):
-            with st.popover("Options", icon=":material/tune:"):
+            with st.popover(_("Options"), icon=":material/tune:"):
                 _options(number, name, options)
         if count > 2:
             st.button(
-                "Remove",
+                _("Remove"),
                 key=f"compare_remove_{number}",
                 icon=":material/close:",
                 type="tertiary",
@@ -284,7 +287,7 @@ def _slot(number: int, count: int) -> None:
     if options:
         st.caption(plain(options.replace(";", ", ")))
     for problem in state[_PROBLEMS][number]:
-        st.caption(f":red[{plain(problem)}]")
+        st.caption(_(":red[{problem}]").format(problem=plain(problem)))
 
 
 def _options(number: int, name: str, text: str) -> None:
@@ -296,7 +299,7 @@ def _options(number: int, name: str, text: str) -> None:
     option_widgets(spec, _prefix(number), _change_options, (number,))
     if text:
         st.button(
-            "Back to the defaults",
+            _("Back to the defaults"),
             key=f"compare_defaults_{number}",
             type="tertiary",
             icon=":material/restart_alt:",

@@ -16,6 +16,7 @@ from pages.shared.catalogue import downloads
 from pages.shared.choice import Choice, to_query
 from pages.shared.comparing import View
 from pages.shared.component import draw
+from pages.shared.text import _
 from pages.shared.view import FLOWS, MAX_TOGGLED, ZOOMS
 from pages.shared.view import View as ModelView
 from pages.shared.widgets import plain, theme
@@ -45,7 +46,9 @@ def possible(view: View) -> Choices:
             shown.append(choice)
         else:
             st.error(
-                f"**{plain(choice.model)}** is left out. {plain(failure.sentence)}",
+                _("**{model}** is left out. {sentence}").format(
+                    model=plain(choice.model), sentence=plain(failure.sentence)
+                ),
                 icon=":material/error:",
             )
     return tuple(shown)
@@ -71,14 +74,14 @@ def layer_by_layer(view: View, shown: Choices) -> None:
     frame = _filtered(found.frame, view)
     find, changed, files = st.columns([5, 3, 2], gap="small", vertical_alignment="bottom")
     find.text_input(
-        "Find", key="compare_find", type="search", placeholder="layer2 kernel",
+        _("Find"), key="compare_find", type="search", placeholder=_("layer2 kernel"),
         on_change=address.touch,
     )  # fmt: skip
-    changed.toggle("Only differences", key="compare_changed", on_change=address.touch)
+    changed.toggle(_("Only differences"), key="compare_changed", on_change=address.touch)
     downloads(files, frame, f"{'-'.join(found.names)}".replace(":", "-").replace(" ", "-"))
     _selected(view, found, (shown[0], shown[other]))
     if frame.empty:
-        st.markdown("No row matches.")
+        st.markdown(_("No row matches."))
         return
     _difference_table(view, found, frame)
 
@@ -90,7 +93,7 @@ def _partner(view: View, shown: Choices) -> int:
         models = cache.comparing.side_by_side(shown, view.convention).comparison.models
         st.session_state["compare_against"] = other
         st.segmented_control(
-            f"{models[0].name}, against",
+            _("{name}, against").format(name=models[0].name),
             range(1, len(shown)),
             key="compare_against",
             required=True,
@@ -124,20 +127,26 @@ def _selected(
         counts = found.frame["Status"].value_counts()
         told = ", ".join(f"{count(counts[name])} {name}" for name in counts.index)
         st.caption(
-            f"{count(len(found.frame))} rows: {told}. Left is {plain(found.names[0])}, right is "
-            f"{plain(found.names[1])}; what is more is right minus left. Click a row to open its "
-            "layers."
+            _(
+                "{frame} rows: {told}. Left is {names}, right is {names2}; what is more "
+                "is right minus left. Click a row to open its layers."
+            ).format(
+                frame=count(len(found.frame)),
+                told=told,
+                names=plain(found.names[0]),
+                names2=plain(found.names[1]),
+            )
         )
         return
     row = found.frame.iloc[view.row].to_dict()
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="row_links"):
-        st.markdown(plain(row["Difference"]) or "The same in both.")
+        st.markdown(plain(row["Difference"]) or _("The same in both."))
         sides = zip(("Left", "Right"), found.names, choices, found.keys, strict=True)
         for side, name, choice, keys in sides:
             if keys[view.row]:
                 st.page_link(
                     _LAYERS_PAGE,
-                    label=f"{plain(row[side])} in {plain(name)}",
+                    label=_("{row} in {name}").format(row=plain(row[side]), name=plain(name)),
                     icon=":material/table_rows:",
                     query_params={**to_query(choice), "layer": keys[view.row]},
                 )
@@ -169,11 +178,11 @@ def _difference_table(view: View, found: cache.comparing.Difference, frame: pd.D
             "Left": column.TextColumn(found.names[0], width=width),
             "Right": column.TextColumn(found.names[1], width=width),
             "Difference": column.TextColumn(width=250),
-            "Shape": column.TextColumn("Output", width=160),
+            "Shape": column.TextColumn(_("Output"), width=160),
             "More params": column.NumberColumn(format="localized", width=92),
             f"More {unit}": column.NumberColumn(format="localized", width=108),
             "More activation bytes": column.NumberColumn(
-                "More activations", format="localized", width=125, help="In bytes."
+                _("More activations"), format="localized", width=125, help=_("In bytes.")
             ),
         },
     )
@@ -225,12 +234,12 @@ def curves(view: View, shown: Choices) -> None:
     _measures(view)
     _chart(view, shown, "curves")
     if view.measure == "params":
-        st.caption("Modules that never ran are in the totals and not in the curves.")
+        st.caption(_("Modules that never ran are in the totals and not in the curves."))
 
 
 def _measures(view: View) -> None:
     st.segmented_control(
-        "Measure",
+        _("Measure"),
         MEASURES,
         key="compare_measure",
         required=True,
@@ -266,8 +275,11 @@ def diagrams(view: View, shown: Choices) -> None:
             with column:
                 _diagram(view, shown[place], place, depth)
     st.caption(
-        "A plus opens a box, a minus closes it. Drag to move, Ctrl and the wheel to zoom: the "
-        "diagrams move as one. The name above a diagram opens it on a page of its own."
+        _(
+            "A plus opens a box, a minus closes it. Drag to move, Ctrl and the wheel "
+            "to zoom: the diagrams move as one. The name above a diagram opens it on "
+            "a page of its own."
+        )
     )
 
 
@@ -277,7 +289,9 @@ def _diagram(view: View, choice: Choice, place: int, depth: int) -> None:
     key = f"compare_diagram_{place}"
     st.page_link(
         _LAYERS_PAGE,
-        label=f"{plain(choice.model)} at {shape_text(choice.input_shape)}",
+        label=_("{model} at {input_shape}").format(
+            model=plain(choice.model), input_shape=shape_text(choice.input_shape)
+        ),
         icon=":material/account_tree:",
         query_params={**to_query(choice), "tab": "blocks"},
     )
@@ -315,14 +329,14 @@ def export(view: View, shown: Choices) -> None:
 def _diagram_controls(view: View, depth: int, most: int) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.segmented_control(
-            "Show", list(ZOOMS), key="compare_zoom", required=True,
+            _("Show"), list(ZOOMS), key="compare_zoom", required=True,
             format_func=ZOOMS.__getitem__, on_change=_forget_opened,
         )  # fmt: skip
         if most > 1:
             st.session_state["compare_depth"] = depth
             names = _DEPTHS.get(view.zoom, {most: "all"})
             st.segmented_control(
-                "Detail",
+                _("Detail"),
                 range(1, most + 1),
                 key="compare_depth",
                 required=True,
@@ -330,7 +344,7 @@ def _diagram_controls(view: View, depth: int, most: int) -> None:
                 on_change=_open_to,
             )
         st.segmented_control(
-            "Direction", list(FLOWS), key="compare_flow", required=True,
+            _("Direction"), list(FLOWS), key="compare_flow", required=True,
             format_func=_ARROWS.__getitem__, on_change=address.touch,
         )  # fmt: skip
 

@@ -37,6 +37,7 @@ from pages.shared import address, cache, reading
 from pages.shared.catalogue import open_model
 from pages.shared.choice import MAX_BATCH, MAX_SIZE, native_choice
 from pages.shared.sidebar import PRESETS
+from pages.shared.text import _
 from pages.shared.widgets import plain, theme
 
 _NATIVE: Final = "native"
@@ -197,7 +198,7 @@ def controls(view: View) -> None:
     """The sidebar: what everything is counted at, and the limits."""
     with st.sidebar, st.container(gap="small", key="limits"):
         _setting(view)
-        st.subheader("Limits")
+        st.subheader(_("Limits"))
         pairs = (("params", "macs"), ("ms", "recorded_ms"), ("memory", "top1"))
         for pair in pairs:
             for column, key in zip(_two_columns(), pair, strict=True):
@@ -211,15 +212,17 @@ def controls(view: View) -> None:
                 on_change=address.touch,
             )  # fmt: skip
         st.multiselect(
-            "Families",
+            _("Families"),
             _families(view.sources, view.size, st.session_state["landscape_families"]),
             key="landscape_families",
-            placeholder="All", on_change=address.touch,
-            help="A library's model is of our family if we have one of its name, or if its module "
-            "is called after it; else its module stands for a family.",
+            placeholder=_("All"), on_change=address.touch,
+            help=_(
+                "A library's model is of our family if we have one of its name, or if its module "
+                "is called after it; else its module stands for a family."
+            ),
         )  # fmt: skip
         st.button(
-            "No limits", key="landscape_clear", type="tertiary", icon=":material/restart_alt:",
+            _("No limits"), key="landscape_clear", type="tertiary", icon=":material/restart_alt:",
             on_click=_clear,
         )  # fmt: skip
 
@@ -228,31 +231,31 @@ def _setting(view: View) -> None:
     state = st.session_state
     sizes = (*_PRESETS, *({state["landscape_size"]} - set(_PRESETS)))
     st.selectbox(
-        "Input size",
+        _("Input size"),
         sizes,
         key="landscape_size",
         format_func=lambda size: "each one's own" if size == _NATIVE else size.replace("x", " × "),
         on_change=address.touch,
     )
     st.selectbox(
-        "Device of the prediction",
+        _("Device of the prediction"),
         [device.name for device in devices()],
         key="landscape_device",
         on_change=address.touch,
     )
     dtype, batch = _two_columns()
     dtype.selectbox(
-        "Number type",
+        _("Number type"),
         dtypes_of(get_device(view.device)),
         key="landscape_dtype",
         format_func=lambda name: _DTYPE_TITLES.get(name, name),
         on_change=address.touch,
     )
-    batch.number_input("Batch", 1, MAX_BATCH, key="landscape_batch", on_change=address.touch)
+    batch.number_input(_("Batch"), 1, MAX_BATCH, key="landscape_batch", on_change=address.touch)
     ways = {way.name: way for way in recorded_ways()}
     if len(ways) > 1:
         st.selectbox(
-            "Recorded times of",
+            _("Recorded times of"),
             [*ways],
             key="landscape_way",
             format_func=lambda name: ways[name].statement(),
@@ -261,7 +264,7 @@ def _setting(view: View) -> None:
     others = [source for source in available_sources() if source != "layerwise"]
     if others:
         st.pills(
-            "Also the models of",
+            _("Also the models of"),
             others,
             selection_mode="multi",
             key="landscape_sources",
@@ -307,7 +310,7 @@ def axes() -> None:
 
 
 def _measure_title(key: str) -> str:
-    return "All equal" if key == _EQUAL else MEASURES[key].title
+    return _("All equal") if key == _EQUAL else MEASURES[key].title
 
 
 # -------------------------------------------------------------------------- the models
@@ -347,7 +350,9 @@ def _needs_click(source: str, view: View) -> bool:
 
 def _offer(source: str, view: View) -> None:
     st.button(
-        f"Trace all of {source}, well over a thousand models: several minutes",
+        _("Trace all of {source}, well over a thousand models: several minutes").format(
+            source=source
+        ),
         key=f"landscape_trace_{source}",
         icon=":material/play_arrow:",
         on_click=_ask,
@@ -371,7 +376,10 @@ def _stream(view: View, sources: Sequence[str], place: Places) -> None:
         found.append(candidate(profile, setting, known))
         if time.monotonic() - drawn > (_REDRAW_SECONDS if drawn else 0.0) and done > 3:
             place.progress.progress(
-                done / len(names), f"Traced {found[-1].title}, {done} of {len(names)}"
+                done / len(names),
+                _("Traced {title}, {done} of {names}").format(
+                    title=found[-1].title, done=done, names=len(names)
+                ),
             )
             _partial(view, found, place)
             drawn = time.monotonic()
@@ -380,7 +388,11 @@ def _stream(view: View, sources: Sequence[str], place: Places) -> None:
 
 def _partial(view: View, found: Sequence[Candidate], place: Places) -> None:
     verdict = judge(found, view.limits)
-    place.headline.markdown(f"**{len(verdict.left)} of the first {len(found)} models** are left.")
+    place.headline.markdown(
+        _("**{left} of the first {found} models** are left.").format(
+            left=len(verdict.left), found=len(found)
+        )
+    )
     figure = landscape(
         verdict.left,
         verdict.reasons,
@@ -413,7 +425,10 @@ def headline(view: View, all_models: Sequence[Candidate], place: Places) -> Verd
     ]
     with place.headline.container(gap="xxsmall", key="landscape_headline"):
         st.markdown(
-            f"**{len(verdict.left):,} of {len(all_models):,} models** are left. " + " ".join(badges)
+            _("**{left:,} of {all_models:,} models** are left. ").format(
+                left=len(verdict.left), all_models=len(all_models)
+            )
+            + " ".join(badges)
         )
         st.caption(_known(view, all_models, verdict))
     return verdict
@@ -512,25 +527,27 @@ def cards(view: View, all_models: Sequence[Candidate]) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             for each in shown:
                 if st.button(
-                    f"Open {plain(each.title)} in Layers",
+                    _("Open {title} in Layers").format(title=plain(each.title)),
                     key=f"landscape_open_{'one' if each is shown[0] else 'two'}",
                     icon=":material/table_rows:",
                 ):
                     open_model(each.name, view.size)
                 st.button(
-                    "Unmark",
+                    _("Unmark"),
                     key=f"landscape_unmark_{'one' if each is shown[0] else 'two'}",
                     type="tertiary",
                     on_click=_unmark,
                     args=(each.name,),
-                    help=f"Unmark {plain(each.title)}",
+                    help=_("Unmark {title}").format(title=plain(each.title)),
                 )
         st.table(_beside(shown), border="horizontal")
         for each in shown:
             if each.problem:
-                st.caption(f":orange[{plain(_whole_problem(each))}]")
+                st.caption(
+                    _(":orange[{whole_problem}]").format(whole_problem=plain(_whole_problem(each)))
+                )
         if len(shown) == 1:
-            st.caption("Click a second dot, or a row below, to compare.")
+            st.caption(_("Click a second dot, or a row below, to compare."))
 
 
 def _whole_problem(each: Candidate) -> str:
@@ -560,7 +577,7 @@ def _value(each: Candidate, key: str) -> str:
     value = MEASURES[key].of(each)
     if value is None:
         known = MEASURES[key].more or key == "recorded_ms"
-        return "not known" if known and not each.problem else "none at this size"
+        return _("not known") if known and not each.problem else _("none at this size")
     return MEASURES[key].text(value)
 
 
@@ -584,12 +601,16 @@ def table(view: View, verdict: Verdict) -> None:
     rows = [each for each in verdict.left if each.name in best or not view.only_front]
     rows.sort(key=lambda each: (y.of(each) is None, (y.of(each) or 0) * (-1 if y.more else 1)))
     text, switch, files = st.columns([6, 3, 2], vertical_alignment="center")
-    text.caption(f"{len(rows):,} models, best by {y.title} first. Counted with default options.")
-    switch.toggle("Only the front", key="landscape_only", on_change=address.touch)
+    text.caption(
+        _("{rows:,} models, best by {title} first. Counted with default options.").format(
+            rows=len(rows), title=y.title
+        )
+    )
+    switch.toggle(_("Only the front"), key="landscape_only", on_change=address.touch)
     frame = exact_table(rows, best, view.setting, view.way.statement())
     _downloads(files, frame, view)
     if not rows:
-        st.markdown("No model is left: a limit above excludes them all.")
+        st.markdown(_("No model is left: a limit above excludes them all."))
         return
     column = st.column_config
     st.dataframe(
@@ -608,29 +629,35 @@ def table(view: View, verdict: Verdict) -> None:
             "Top-1 %": column.NumberColumn(format="%.3f", width=72),
             "Params": column.NumberColumn(format="localized", width=98),
             "MACs": column.NumberColumn(
-                format="localized", width=118, help="Of one image, whatever the batch."
+                format="localized", width=118, help=_("Of one image, whatever the batch.")
             ),
             "Predicted ms": column.NumberColumn(
-                format="localized", width=96, help=f"Predicted: {view.setting.statement()}."
+                format="localized",
+                width=96,
+                help=_("Predicted: {statement}.").format(statement=view.setting.statement()),
             ),
             "Recorded ms": column.NumberColumn(
-                format="localized", width=92, help=f"Measured earlier: {view.way.statement()}."
+                format="localized",
+                width=92,
+                help=_("Measured earlier: {statement}.").format(statement=view.way.statement()),
             ),
             "Memory B": column.NumberColumn(
-                "Memory, bytes",
+                _("Memory, bytes"),
                 format="localized",
                 width=112,
-                help=f"Weights, buffers and the peak of activations: {view.setting.statement()}.",
+                help=_("Weights, buffers and the peak of activations: {statement}.").format(
+                    statement=view.setting.statement()
+                ),
             ),
             "Year": column.NumberColumn(format="%d", width=48),
             "Family": column.TextColumn(width=96),
             "Input": column.TextColumn(width=74),
-            "mAP %": column.NumberColumn(format="%.2f", width=64, help="Market-1501."),
-            "Rank-1 %": column.NumberColumn(format="%.2f", width=72, help="Market-1501."),
+            "mAP %": column.NumberColumn(format="%.2f", width=64, help=_("Market-1501.")),
+            "Rank-1 %": column.NumberColumn(format="%.2f", width=72, help=_("Market-1501.")),
             "Crop": column.NumberColumn(
                 format="%d",
                 width=52,
-                help="Side in pixels of the images that the accuracy was measured on.",
+                help=_("Side in pixels of the images that the accuracy was measured on."),
             ),
         },
     )
@@ -647,7 +674,7 @@ def _downloads(place: Any, frame: pd.DataFrame, view: View) -> None:
     caption = f"Models on the axes {MEASURES[view.x].title} and {MEASURES[view.y].title}. "
     caption += f"Predicted times are of {view.setting.statement()}, "
     caption += f"recorded ones of {view.way.statement()}."
-    with place, st.popover("Download", icon=":material/download:", width="stretch"):
+    with place, st.popover(_("Download"), icon=":material/download:", width="stretch"):
         for label, data, ending, mime in (
             ("CSV", lambda: to_csv(frame), "csv", "text/csv"),
             ("Markdown", lambda: to_markdown(as_text(frame)), "md", "text/markdown"),

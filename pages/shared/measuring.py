@@ -1,188 +1,278 @@
-"""Times measured here on request, of several models, sizes or options, one after the other.
-
-A job measures in a thread of its own and puts each time, as soon as it is there, where the
-session looks for it: what is done when it is stopped is kept. A time stands for one pass on one
-device in one number type, and every place that shows it says so.
-"""
+"""Measuring a forward pass on request: off the script thread, in a queue, cancellable."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import streamlit as st
 
-from explorer.analysis.units import rounded
-from explorer.latency import DTYPES, LatencyRecord, Step, Work, available_devices, measure_all
-from pages.shared import address, reading
-from pages.shared.jobs import Job
+from explorer import measure_latency
+from explorer.analysis.units import memory, rounded, shape_text, threads_text
+from explorer.errors import ExplorerError
+from explorer.latency import LatencyRecord, LayerLatencies, Progress, measure_layers
+from pages.shared import address, runs, ways
+from pages.shared.cache import performance as cache
+from pages.shared.choice import Choice
+from pages.shared.jobs import Job, queue_text
+from pages.shared.runs import shape_of, spread_text, utc
+from pages.shared.text import N_, _
+from pages.shared.ways import Ways
 from pages.shared.widgets import plain
 
-_JOB: Final = "here_job"
-_FOUND: Final = "here_found"
-_DEVICE: Final = "here_device"
-_DTYPE: Final = "here_dtype"
-_MOST_FOUND: Final = 500
-"""Times that a session keeps; the oldest go first."""
-_MOST_SAID: Final = 3
+_JOB: Final = "latency_job"
+_LAYERS: Final = "latency_layers"
+_STAGES: Final = {
+    "queued": N_("Queued"),
+    "preparing": N_("Preparing"),
+    "warming up": N_("Warming up"),
+    "measuring": N_("Measuring"),
+    "replaying": N_("Replaying"),
+}
 _POLL: Final = 0.4
 """Seconds between two looks at work in the background."""
 
-Key = tuple[str, tuple[int, ...], tuple[tuple[str, Any], ...], str, str]
+Measured = LatencyRecord | LayerLatencies
 
 
-class Here(NamedTuple):
-    """What is measured on."""
+class Apart(NamedTuple):
+    """A pass that was taken apart, and the choice that it is of."""
 
-    device: str
-    dtype: str
-
-
-def open_here() -> Here:
-    """Read device and number type from the session, or from the address, and record them."""
-    first = available_devices()[0]
-    device = address.restore("on", _DEVICE, reading.one_of(available_devices()), first)
-    dtype = address.restore("as", _DTYPE, reading.one_of(DTYPES), DTYPES[0])
-    address.record({"on": reading.unless(device, first), "as": reading.unless(dtype, DTYPES[0])})
-    return Here(device, dtype)
+    choice: Choice
+    measured: LayerLatencies
 
 
-def found(work: Work, here: Here) -> LatencyRecord | str | None:
-    """The time of a pass, why it is not measured, or None if nobody has asked."""
-    times: dict[Key, LatencyRecord | str] = st.session_state.get(_FOUND, {})
-    return times.get(_key(work, here))
-
-
-def records(works: Sequence[Work], here: Here) -> list[LatencyRecord]:
-    """The times there are of some passes."""
-    times = (found(work, here) for work in works)
-    return [time for time in times if isinstance(time, LatencyRecord)]
-
-
-def _key(work: Work, here: Here) -> Key:
-    return (work.model, work.input_shape, work.options, *here)
-
-
-def controls(works: Sequence[Work], here: Here, what: str) -> None:
-    """Where and in which type, and the button; `watch` shows how far the work is.
+def panel(choice: Choice, *, layered: bool = False) -> None:
+    """Controls, a measurement that is going on, and the latest result.
 
     Args:
-        works: the passes that are measured on request.
-        here: what is chosen.
-        what: what they are, "3 models".
+        choice: what is measured.
+        layered: offer to take the pass apart, too.
     """
-    job: Job[None] | None = st.session_state.get(_JOB)
+    chosen = ways.current()
+    ways.controls(chosen)
+    job: Job[Measured] | None = st.session_state.get(_JOB)
     running = job is not None and job.running
-    with st.container(
-        horizontal=True,
-        vertical_alignment="bottom",
-        gap="small",
-        key="here_controls",
-        width="content",
-    ):
-        st.selectbox(
-            "Measure on",
-            available_devices(),
-            key=_DEVICE,
-            on_change=address.touch,
-            width=120,
-            help="A device of the machine that runs this app, with random weights.",
-        )
-        st.selectbox(
-            "Measure in", DTYPES, key=_DTYPE, on_change=address.touch, width=130,
-        )  # fmt: skip
+    fits = _room(choice, chosen)
+    with st.container(horizontal=True, gap="small", key="measure_buttons"):
         st.button(
-            f"Measure {what} here",
-            key="here_measure",
+            _("Measure one forward pass"),
+            key="measure",
+            type="primary",
             icon=":material/timer:",
-            disabled=running or not works,
+            disabled=running or not fits,
             on_click=_start,
-            args=(tuple(works), here),
+            args=(choice, chosen, False),
         )
-
-
-def watch() -> None:
-    """How far the work is, with a button that stops it; or why it ended."""
-    job: Job[None] | None = st.session_state.get(_JOB)
-    if job is None:
-        return
-    if job.running:
+        if layered:
+            st.button(
+                _("Measure each layer"),
+                key="measure_layers",
+                icon=":material/stacked_bar_chart:",
+                disabled=running or not fits or chosen.compiled or chosen.flush_l2,
+                on_click=_start,
+                args=(choice, chosen, True),
+                help=_(
+                    "An eager pass with a pair of hooks round every layer, in turn with "
+                    "passes without. Not with torch.compile, nor with an emptied cache."
+                ),
+            )
+    st.caption(
+        _(
+            "The model is built with random weights and run in evaluation and "
+            "inference mode, after a warm-up. On each device one measurement runs at "
+            "a time, whoever asked for it."
+        )
+    )
+    if job is not None and running:
         _watch(job)
-    elif job.sentence:
-        st.error(plain(job.sentence), icon=":material/error:")
+        return
+    _say(job)
+    if runs.measured():
+        _latest(runs.measured()[0])
 
 
-def sentences(works: Sequence[Work], here: Here) -> None:
-    """Why some passes have no time although it was asked for."""
-    said = [(work, found(work, here)) for work in works]
-    refused = [(work, why) for work, why in said if isinstance(why, str)]
-    for work, why in refused[:_MOST_SAID]:
-        told = why if why.startswith(work.title) else f"{work.title}: {why}"
-        st.caption(f":orange[✕] {plain(told)}")
-    if more := len(refused[_MOST_SAID:]):
-        st.caption(f":orange[✕] And {more} more, for such reasons.")
+def apart(choice: Choice) -> Apart | None:
+    """The pass that was taken apart last, if it is of this choice."""
+    found: Apart | None = st.session_state.get(_LAYERS)
+    return found if found and found.choice == choice._replace(mode="eval") else None
 
 
-def statement(times: Sequence[LatencyRecord]) -> str:
-    """What measured times hold for; "" if there are none."""
-    if not times:
-        return ""
-    latest = max(times, key=lambda record: record.environment.date)
-    text = (
-        f"**Measured here** means {conditions(latest)}, torch {latest.environment.torch}, random "
-        "weights in evaluation mode, the median of the runs after a warm-up."
-    )
-    if any(not record.stable for record in times):
-        text += (
-            " :orange[Some times had not settled: other work ran on this machine. Measure again "
-            "before you trust them.]"
+def _room(choice: Choice, chosen: Ways) -> bool:
+    """Say before anything starts whether it will fit, and what would."""
+    try:
+        room = cache.room(choice, chosen.device, chosen.dtype)
+    except ExplorerError as error:
+        st.caption(f":orange[{plain(str(error))}]")
+        return True  # it will be said again, in full, when it is tried
+    if room is None or room.free_bytes is None:
+        return True
+    if room.fits:
+        st.caption(
+            _("Needs about {need} on {device}, where {free} are free.").format(
+                need=memory(room.need_bytes),
+                device=chosen.device,
+                free=memory(room.free_bytes),
+            )
         )
-    return text
-
-
-def conditions(record: LatencyRecord) -> str:
-    """Device, threads, type and day of a measurement."""
-    environment = record.environment
-    threads = f", {environment.threads} threads" if environment.device == "cpu" else ""
-    return (
-        f"{environment.device_name} ({environment.device}{threads}), {record.dtype}, "
-        f"{environment.date[:10]}"
+        return True
+    advice = (
+        _("the largest batch that would fit is about {fitting:,}.").format(
+            fitting=room.largest_batch
+        )
+        if room.largest_batch
+        else _("not even one image would fit, so choose a smaller input or model.")
     )
+    st.error(
+        _(
+            "A batch of {batch:,} needs about {need} on {device}, where {free} are free: {advice}"
+        ).format(
+            batch=room.batch,
+            need=memory(room.need_bytes),
+            device=chosen.device,
+            free=memory(room.free_bytes),
+            advice=advice,
+        ),
+        icon=":material/memory:",
+    )
+    if room.largest_batch:
+        st.button(
+            _("Use a batch of {batch:,}").format(batch=room.largest_batch),
+            key="use_batch",
+            on_click=_use_batch,
+            args=(room.largest_batch,),
+        )
+    return False
 
 
-def time_text(record: LatencyRecord) -> str:
-    """A time as it is read: "12.3 ms"."""
-    return f"{'' if record.stable else '~'}{rounded(record.median_ms)} ms"
-
-
-def _start(works: tuple[Work, ...], here: Here) -> None:
+def _use_batch(batch: int) -> None:
     address.touch()
-    state = st.session_state
-    times: dict[Key, LatencyRecord | str] = state.setdefault(_FOUND, {})
-    for key in list(times)[: max(0, len(times) + len(works) - _MOST_FOUND)]:
-        del times[key]
+    st.session_state["batch"] = batch
 
-    def measure(job: Job[None]) -> None:
-        for work, time in measure_all(
-            works, device=here.device, dtype=here.dtype, cancel=job.cancelled, progress=job.report
-        ):
-            times[_key(work, here)] = time
 
-    state[_JOB] = Job(measure)
+# ------------------------------------------------------------------- the work
+
+
+def _start(choice: Choice, chosen: Ways, layered: bool) -> None:
+    address.touch()
+    measured = choice._replace(mode="eval")
+    arguments = chosen.arguments(layered=layered)
+
+    def work(job: Job[Measured]) -> Measured:
+        measure = measure_layers if layered else measure_latency
+        return measure(
+            measured.model,
+            measured.input_shape,
+            options=measured.build_options,
+            cancel=job.cancelled,
+            progress=job.report,
+            **arguments,
+        )
+
+    st.session_state[_JOB] = Job(work)
+    st.session_state["latency_of"] = measured
 
 
 @st.fragment(run_every=_POLL)
-def _watch(job: Job[None]) -> None:
+def _watch(job: Job[Measured]) -> None:
     if not job.running:
         st.rerun()
-    text, share = "Preparing", 0.0
-    if isinstance(job.progress, Step):
-        done, total, work, now = job.progress
-        within = now.done / now.total if now.total else 0.0
-        share = (done + within) / total
-        text = f"{plain(work.title)}, {done + 1} of {total}: {now.stage}"
-        if now.stage == "queued":
-            text = f"Waiting for {now.ahead} other measurements on this device"
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.progress(min(share, 1.0), text)
-        st.button("Stop", key="here_stop", icon=":material/stop:", on_click=job.cancel)
+    progress = job.progress if isinstance(job.progress, Progress) else Progress("preparing")
+    asked = job.cancelled.is_set()
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        st.progress(
+            progress.done / progress.total if progress.total else 0.0, _stage_text(job, progress)
+        )
+        st.button(
+            _("Stopping") if asked else _("Cancel"),
+            key="cancel_latency",
+            on_click=job.cancel,
+            disabled=asked,
+        )
+
+
+def _stage_text(job: Job[Measured], progress: Progress) -> str:
+    if progress.stage == "queued":
+        return _("In the queue for this device: {ahead}").format(ahead=queue_text(progress.ahead))
+    if progress.total:
+        return _("{stage}, run {done} of {total}").format(
+            stage=_(_STAGES[progress.stage]), done=progress.done, total=progress.total
+        )
+    return _("{stage} ({seconds:.0f} s)").format(
+        stage=_(_STAGES[progress.stage]), seconds=job.seconds
+    )
+
+
+def _say(job: Job[Measured] | None) -> None:
+    """Say why a job has left nothing."""
+    if job is None or not job.sentence:
+        return
+    if job.cancelled.is_set():
+        st.info(plain(job.sentence), icon=":material/cancel:")
+    else:
+        st.error(plain(job.sentence), icon=":material/error:")
+
+
+def take() -> None:
+    """Take over what a finished job has left; in a run before anything that shows runs."""
+    job: Job[Measured] | None = st.session_state.get(_JOB)
+    if job is None or job.running:
+        return
+    if isinstance(job.result, LayerLatencies):
+        st.session_state[_LAYERS] = Apart(st.session_state["latency_of"], job.result)
+        runs.keep(job.result.record)
+    elif job.result is not None:
+        runs.keep(job.result)
+
+
+# ----------------------------------------------------------------- the result
+
+
+def _latest(record: LatencyRecord) -> None:
+    environment = record.environment
+    shown = [
+        (
+            _("Median"),
+            f"{rounded(record.median_ms)} ms",
+            _("{runs} runs").format(runs=record.runs),
+        ),
+        (_("Middle 80%"), f"{spread_text(record)} ms", _("p10 to p90")),
+        (_("Throughput"), f"{rounded(record.images_per_second, 4)} /s", _("images")),
+    ]
+    if record.graph_ms is not None:
+        shown.append((_("CUDA graph"), f"{rounded(record.graph_ms)} ms", _("replayed")))
+    if record.peak_memory_bytes is not None:
+        shown.append(
+            (_("Peak memory"), memory(record.peak_memory_bytes), _("of torch's allocator"))
+        )
+    with st.grid(len(shown), min_column_width=150, gap="small", key="latency_metrics"):
+        for label, value, detail in shown:
+            st.metric(label, value, detail, delta_color="off", delta_arrow="off", border=True)
+    manner = runs.manner(record)
+    st.markdown(
+        _(
+            "**Measured here**: {model} at {shape}, batch of {batch}, "
+            "{dtype}{manner}, on {device_name} ({device}, {threads}), torch "
+            "{torch}, {date}."
+        ).format(
+            model=plain(record.model),
+            shape=shape_text(shape_of(record)),
+            batch=record.batch,
+            dtype="TF32" if record.tf32 else record.dtype,
+            manner="" if not manner else _(", {manner}").format(manner=manner),
+            device_name=plain(environment.device_name),
+            device=environment.device,
+            threads=threads_text(environment.threads),
+            torch=environment.torch,
+            date=utc(environment.date),
+        )
+    )
+    if record.graph_note:
+        st.caption(plain(record.graph_note))
+    if not record.stable or (record.spread or 0) > 0.15:
+        st.markdown(
+            _(
+                ":small[:orange[The times had not settled: other work ran on this "
+                "machine, or it changed its clock. Measure again before you trust this "
+                "number.]]"
+            )
+        )

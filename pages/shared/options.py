@@ -11,8 +11,9 @@ from explorer.errors import OptionError
 from explorer.models._registry import ModelSpec, Option, OptionValue
 from pages.shared import address
 from pages.shared.choice import DERIVED, option_text
+from pages.shared.text import N_, _
 
-_NAMES: Final = {"num_classes": "Classes", "se": "SE"}
+_NAMES: Final = {"num_classes": N_("Classes"), "se": "SE"}
 
 
 def asked_options(spec: ModelSpec) -> list[Option]:
@@ -70,7 +71,7 @@ def widgets(
 def _widget(
     option: Option, key: str, on_change: Callable[..., None], args: tuple[Any, ...]
 ) -> OptionValue:
-    label = _NAMES.get(option.name, option.name.replace("_", " ").capitalize())
+    label = _(_NAMES.get(option.name, option.name.replace("_", " ").capitalize()))
     # A widget that was off the screen has forgotten its value, and starts from the default.
     st.session_state.setdefault(key, shown_value(option, option.default))
     changed: Mapping[str, Any] = {"key": key, "on_change": on_change, "args": args}
@@ -90,7 +91,7 @@ def _widget(
 
 def limits(low: float, high: float) -> str:
     """Say what a number may be: the browser drops any other without a word."""
-    return f"{low:,} to {high:,}"
+    return _("{low} to {high}").format(low=f"{low:,}", high=f"{high:,}")
 
 
 def _checked(spec: ModelSpec, option: Option, value: OptionValue) -> OptionValue:
@@ -100,5 +101,6 @@ def _checked(spec: ModelSpec, option: Option, value: OptionValue) -> OptionValue
             return option.parse(str(value), spec.title)
         return option.check(value, spec.title)
     except OptionError as error:
-        st.caption(f":red[{error} Using {option_text(option.default)}.]")
+        said = _("Using {value}.").format(value=option_text(option.default))
+        st.caption(f":red[{error} {said}]")
         return option.default

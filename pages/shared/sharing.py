@@ -12,9 +12,10 @@ import streamlit as st
 from explorer.analysis.units import shape_text
 from explorer.figures.comparison import MEASURES
 from explorer.report import Report, Table, report_html, report_latex, report_markdown
-from pages.shared import address, beside, cache, measuring
+from pages.shared import address, beside, cache, timed
 from pages.shared.beside import Choices
 from pages.shared.comparing import View
+from pages.shared.text import _
 from pages.shared.view import View as ModelView
 
 _FORMS: Final[tuple[tuple[str, str, str, Callable[[Report], str]], ...]] = (
@@ -37,7 +38,7 @@ def downloads(view: View, shown: Choices, picture: ModelView) -> None:
     measured = _measured(view, shown)
     tables = (beside.total_table(view, shown).known(), *_stages(view, shown))
     conventions = (*beside.conventions(view, shown), *measured)
-    with st.popover("Export", icon=":material/ios_share:"):
+    with st.popover(_("Export"), icon=":material/ios_share:"):
         for label, ending, mime, form in _FORMS:
 
             def content(form: Callable[[Report], str] = form, ending: str = ending) -> str:
@@ -67,9 +68,9 @@ def downloads(view: View, shown: Choices, picture: ModelView) -> None:
 
 
 def _measured(view: View, shown: Choices) -> tuple[str, ...]:
-    times = measuring.records(beside.works(view, shown), view.here)
+    times = timed.records(beside.works(view, shown), view.here)
     return tuple(
-        f"Measured here: {time.model}, {measuring.conditions(time)}, torch "
+        f"Measured here: {time.model}, {timed.conditions(time)}, torch "
         f"{time.environment.torch}, median of {time.runs} runs."
         for time in times
     )
@@ -86,7 +87,7 @@ def _names(view: View, shown: Choices) -> list[str]:
 
 def _title(view: View, shown: Choices) -> str:
     *names, last = _names(view, shown)
-    return f"{', '.join(names)} and {last} side by side"
+    return _("{names} and {last} side by side").format(names=", ".join(names), last=last)
 
 
 def _file(view: View, shown: Choices) -> str:

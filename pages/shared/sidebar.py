@@ -24,6 +24,7 @@ from pages.shared.choice import (
 )
 from pages.shared.options import asked_options, limits, option_key, shown_value
 from pages.shared.options import widgets as option_widgets
+from pages.shared.text import N_, _
 
 PRESETS: Final = (
     (28, 28), (32, 32), (64, 64), (96, 96), (128, 128), (224, 224), (227, 227), (256, 128),
@@ -33,6 +34,7 @@ PRESETS: Final = (
 
 _BY_HAND: Final = "by hand"
 _SHOWN: Final = "_shown_choice"
+_MODES: Final = {"eval": N_("eval"), "train": N_("train")}
 _SOURCE_TITLES: Final = {"layerwise": "Layerwise"}
 
 
@@ -49,10 +51,10 @@ def choose() -> Choice:
         _input(spec)
         options = {}
         if asked_options(spec):
-            st.subheader("Options")
+            st.subheader(_("Options"))
             options = option_widgets(spec)
         st.button(
-            "Back to the paper's settings" if spec.new else "Back to the defaults",
+            _("Back to the paper's settings") if spec.new else _("Back to the defaults"),
             key="reset",
             type="tertiary",
             icon=":material/restart_alt:",
@@ -92,24 +94,28 @@ def _architecture() -> ModelSpec:
     state = st.session_state
     source = state["source"] = source_of(state["model"])
     st.segmented_control(
-        "Source",
+        _("Source"),
         available_sources(),
         key="source",
         required=True,
         format_func=lambda name: _SOURCE_TITLES.get(name, name),
         on_change=_change_source,
-        help="The models written here, or those of an installed library, untouched.",
+        help=_("The models written here, or those of an installed library, untouched."),
         width="stretch",
     )
     names = image_models(source)
-    order = "families in order of their first paper" if source == "layerwise" else "by name"
+    help_ = (
+        _("{n} architectures, families in order of their first paper. Type to search.")
+        if source == "layerwise"
+        else _("{n} architectures, by name. Type to search.")
+    )
     st.selectbox(
-        "Architecture",
+        _("Architecture"),
         names,
         format_func=_model_label,
         key="model",
         on_change=_change_model,
-        help=f"{len(names):,} architectures, {order}. Type to search.",
+        help=help_.format(n=f"{len(names):,}"),
     )
     return get_spec(state["model"])
 
@@ -140,7 +146,7 @@ def _change_model() -> None:
     shown: Choice = st.session_state[_SHOWN]
     before, native = native_choice(shown.model), native_choice(st.session_state["model"])
     batch, channels, *size = shown.input_shape
-    _, native_channels, *native_size = native.input_shape
+    _batch, native_channels, *native_size = native.input_shape
     by_hand = tuple(size) != before.input_shape[2:]
     legal = all(s >= low for s, low in zip(size, native.spec.min_size, strict=True))
     height, width = size if by_hand and legal else native_size
@@ -168,7 +174,7 @@ def _input(spec: ModelSpec) -> None:
     presets = sorted({native, *PRESETS}, key=lambda s: (s[0] * s[1], s))
     state["preset"] = _size_text(size) if size in presets else _BY_HAND
     st.selectbox(
-        "Input size",
+        _("Input size"),
         [*map(_size_text, presets), _BY_HAND],
         format_func=lambda text: _size_label(text, _size_text(native)),
         key="preset",
@@ -177,7 +183,7 @@ def _input(spec: ModelSpec) -> None:
     with st.container(key="size"):
         channels, height, width = st.columns(3, gap="xsmall", wrap=False)
         channels.number_input(
-            "Channels",
+            _("Channels"),
             1,
             MAX_CHANNELS,
             key="channels",
@@ -185,7 +191,7 @@ def _input(spec: ModelSpec) -> None:
             help=limits(1, MAX_CHANNELS),
         )
         height.number_input(
-            "Height",
+            _("Height"),
             1,
             MAX_SIZE,
             key="height",
@@ -193,11 +199,11 @@ def _input(spec: ModelSpec) -> None:
             help=limits(1, MAX_SIZE),
         )
         width.number_input(
-            "Width", 1, MAX_SIZE, key="width", on_change=address.touch, help=limits(1, MAX_SIZE)
+            _("Width"), 1, MAX_SIZE, key="width", on_change=address.touch, help=limits(1, MAX_SIZE)
         )
         batch, mode = st.columns([1, 2], gap="xsmall", wrap=False)
         batch.number_input(
-            "Batch",
+            _("Batch"),
             1,
             MAX_BATCH,
             key="batch",
@@ -205,10 +211,11 @@ def _input(spec: ModelSpec) -> None:
             help=limits(1, MAX_BATCH),
         )
         mode.segmented_control(
-            "Mode",
+            _("Mode"),
             MODES,
             key="mode",
             required=True,
+            format_func=lambda mode: _(_MODES[mode]),
             width="stretch",
             on_change=address.touch,
         )
@@ -220,9 +227,9 @@ def _size_text(size: tuple[int, int]) -> str:
 
 def _size_label(text: str, native: str) -> str:
     if text == _BY_HAND:
-        return "Any other, by hand"
+        return _("Any other, by hand")
     label = text.replace("x", " × ")
-    return f"{label} (native)" if text == native else label
+    return _("{label} (native)").format(label=label) if text == native else label
 
 
 def _change_preset() -> None:

@@ -40,10 +40,11 @@ from explorer.sweep.curves import (
 )
 from explorer.sweep.points import Key
 from explorer.zoo import available_sources
-from pages.shared import address, cache, measuring, reading
+from pages.shared import address, cache, reading, timed
 from pages.shared.choice import image_models
-from pages.shared.measuring import Here
 from pages.shared.sidebar import PRESETS
+from pages.shared.text import _
+from pages.shared.timed import Here
 from pages.shared.widgets import plain, theme
 
 FIRST_MODELS: Final = ("resnet50", "convnext_tiny", "deit_small_patch16_224")
@@ -135,7 +136,7 @@ def open_view() -> View:
         device=device,
         dtype=dtype,
     )
-    here = measuring.open_here()
+    here = timed.open_here()
     return View(sweep, fits, span.step, quantity, "x" in logs, "y" in logs, here)
 
 
@@ -213,24 +214,24 @@ def controls(view: View) -> None:
 def _model_controls() -> None:
     source, models = st.columns([4, 9], gap="small", vertical_alignment="bottom")
     source.segmented_control(
-        "Source",
+        _("Source"),
         available_sources(),
         key="sweep_source",
         required=True,
         format_func=lambda name: {"layerwise": "Layerwise"}.get(name, name),
         on_change=address.touch,
-        help="Which models the list offers. Chosen models of another source stay.",
+        help=_("Which models the list offers. Chosen models of another source stay."),
         width="stretch",
     )
     chosen: list[str] = st.session_state["sweep_models"]
     offered = image_models(st.session_state["sweep_source"])
     models.multiselect(
-        "Models",
+        _("Models"),
         [*dict.fromkeys([*chosen, *offered])],
         key="sweep_models",
         max_selections=MOST_CURVES,
         format_func=model_title,
-        placeholder="Choose one to four",
+        placeholder=_("Choose one to four"),
         on_change=address.touch,
     )
 
@@ -239,12 +240,12 @@ def _range_controls(view: View) -> None:
     over, span, others = st.columns([4, 5, 4], gap="small", vertical_alignment="bottom")
     models = view.sweep.models
     over.selectbox(
-        "Sweep",
+        _("Sweep"),
         [*OVER, *(OPTION + name for name in numeric_options(models))],
         key="sweep_over",
         format_func=_over_title,
         on_change=_change_over,
-        help="An option is swept for those models that have it.",
+        help=_("An option is swept for those models that have it."),
     )
     with span.container(key="sweep_range_fields"):
         for column, name in zip(st.columns(3, gap="xsmall", wrap=False), _RANGE_ENDS, strict=True):
@@ -266,7 +267,9 @@ def _range_field(column: Any, name: str, span: Span) -> None:
         format=None if kind is int else "%.6g",
         on_change=_change_range,
         args=(span,),
-        help=f"{number_text(kind(smallest))} to {number_text(kind(largest))}",
+        help=_("{number_text} to {number_text2}").format(
+            number_text=number_text(kind(smallest)), number_text2=number_text(kind(largest))
+        ),
     )
 
 
@@ -280,23 +283,23 @@ def _fixed_controls(sweep: Sweep) -> None:
     ):
         if field == "batch":
             column.number_input(
-                "Batch", 1, MAX_BATCH, key="sweep_batch", on_change=address.touch,
-                help=f"1 to {MAX_BATCH:,}",
+                _("Batch"), 1, MAX_BATCH, key="sweep_batch", on_change=address.touch,
+                help=_("1 to {MAX_BATCH:,}").format(MAX_BATCH=MAX_BATCH),
             )  # fmt: skip
         elif sweep.over == "height":
             column.number_input(
-                "Width", 1, MAX_SIDE, key="sweep_width", on_change=address.touch,
-                help=f"1 to {MAX_SIDE:,}",
+                _("Width"), 1, MAX_SIDE, key="sweep_width", on_change=address.touch,
+                help=_("1 to {MAX_SIDE:,}").format(MAX_SIDE=MAX_SIDE),
             )  # fmt: skip
         elif swept_size:
             column.selectbox(
-                "Height : width", RATIOS, key="sweep_ratio", on_change=address.touch,
+                _("Height : width"), RATIOS, key="sweep_ratio", on_change=address.touch,
                 format_func=lambda text: text.replace(":", " : "),
-                help="The range is that of the height.",
+                help=_("The range is that of the height."),
             )  # fmt: skip
         else:
             column.selectbox(
-                "Input size", _SIZES, key="sweep_at", on_change=address.touch,
+                _("Input size"), _SIZES, key="sweep_at", on_change=address.touch,
                 format_func=lambda s: "each one's own" if s == NATIVE else s.replace("x", " × "),
             )  # fmt: skip
 
@@ -304,7 +307,7 @@ def _fixed_controls(sweep: Sweep) -> None:
 def _shown_controls(view: View) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.segmented_control(
-            "Quantity",
+            _("Quantity"),
             list(QUANTITIES),
             key="sweep_show",
             required=True,
@@ -312,22 +315,22 @@ def _shown_controls(view: View) -> None:
             on_change=address.touch,
         )
         st.pills(
-            "Log axes",
+            _("Log axes"),
             LOGS,
             selection_mode="multi",
             key="sweep_log",
             on_change=address.touch,
         )
         st.selectbox(
-            "Device",
+            _("Device"),
             [each.name for each in devices()],
             key="sweep_device",
             on_change=address.touch,
             width=205,
-            help="That times are predicted for, by the roofline model.",
+            help=_("That times are predicted for, by the roofline model."),
         )
         st.selectbox(
-            "Number type",
+            _("Number type"),
             dtypes_of(view.sweep.device),
             key="sweep_dtype",
             on_change=address.touch,
@@ -336,7 +339,9 @@ def _shown_controls(view: View) -> None:
 
 
 def _over_title(over: str) -> str:
-    return _OVER_TITLES.get(over) or f"Option {over.removeprefix(OPTION)}"
+    return _OVER_TITLES.get(over) or _("Option {removeprefix}").format(
+        removeprefix=over.removeprefix(OPTION)
+    )
 
 
 def _change_over() -> None:
@@ -357,12 +362,13 @@ def _change_range(span: Span) -> None:
 def results(view: View) -> None:
     """Curves and table, while the points are computed and when they are."""
     if not view.sweep.models:
-        st.info("Choose one to four models.", icon=":material/show_chart:")
+        st.info(_("Choose one to four models."), icon=":material/show_chart:")
         return
     if view.span.first > view.span.last:
         st.error(
-            f"The range begins at {number_text(view.span.first)}, above its end at "
-            f"{number_text(view.span.last)}.",
+            _("The range begins at {number_text}, above its end at {number_text2}.").format(
+                number_text=number_text(view.span.first), number_text2=number_text(view.span.last)
+            ),
             icon=":material/error:",
         )
         return
@@ -396,11 +402,11 @@ def _results(view: View, *, watched: bool) -> None:
     _progress(view, in_order, len(points), working=working)
     _chart(view, rows, finished=len(rows) == len(points))
     for sentence in problems(sweep, rows):
-        st.caption(f":orange[✕] {plain(sentence)}")
+        st.caption(_(":orange[✕] {sentence}").format(sentence=plain(sentence)))
     if view.quantity == "time":
         works = measurable(sweep, rows)
-        measuring.sentences(works, view.here)
-        if said := measuring.statement(measuring.records(works, view.here)):
+        timed.sentences(works, view.here)
+        if said := timed.statement(timed.records(works, view.here)):
             st.caption(said)
     _table(view, in_order)
 
@@ -410,8 +416,8 @@ def _measuring(view: View) -> None:
     rows = cache.sweeping.swept(view.sweep.points())
     works = measurable(view.sweep, rows)
     points = "1 point" if len(works) == 1 else f"{len(works)} points"
-    measuring.controls(works, view.here, points)
-    measuring.watch()
+    timed.controls(works, view.here, points)
+    timed.watch()
 
 
 def _missing(sweep: Sweep) -> bool:
@@ -434,14 +440,16 @@ def _progress(view: View, rows: Sequence[Row], total: int, *, working: bool) -> 
         horizontal=True, vertical_alignment="center", gap="small", key="sweep_progress"
     ):
         if working:
-            st.progress(done / total, f"{done} of {total} points")
+            st.progress(done / total, _("{done} of {total} points").format(done=done, total=total))
             st.button(
-                "Stop", key="sweep_stop", icon=":material/stop:", on_click=_stop,
+                _("Stop"), key="sweep_stop", icon=":material/stop:", on_click=_stop,
                 args=(view.sweep,),
             )  # fmt: skip
         elif done < total:
-            st.markdown(f"Stopped: {done} of {total} points are shown.")
-            st.button("Go on", key="sweep_go_on", icon=":material/play_arrow:", on_click=_go_on)
+            st.markdown(
+                _("Stopped: {done} of {total} points are shown.").format(done=done, total=total)
+            )
+            st.button(_("Go on"), key="sweep_go_on", icon=":material/play_arrow:", on_click=_go_on)
         else:
             st.caption(_summary(view, rows))
 
@@ -476,7 +484,7 @@ def _chart(view: View, rows: dict[Key, Row], *, finished: bool) -> None:
         shown = shown._replace(
             title=f"Time by {_x_name(view.sweep)}: predicted for {device}, and measured here",
             measured=times,
-            here=measuring.conditions(times[0][1]),
+            here=timed.conditions(times[0][1]),
         )
     st.plotly_chart(
         json.loads(cache.sweeping.sweep_figure(shown, rows, finished=finished)),
@@ -489,7 +497,7 @@ def _chart(view: View, rows: dict[Key, Row], *, finished: bool) -> None:
 
 def _times(view: View, rows: dict[Key, Row]) -> tuple[Time, ...]:
     """What was measured of these points."""
-    found = ((work, measuring.found(work, view.here)) for work in measurable(view.sweep, rows))
+    found = ((work, timed.found(work, view.here)) for work in measurable(view.sweep, rows))
     return tuple((work, time) for work, time in found if isinstance(time, LatencyRecord))
 
 
@@ -519,8 +527,10 @@ def _table(view: View, rows: Sequence[Row]) -> None:
     sweep = view.sweep
     text, files = st.columns([5, 1], vertical_alignment="center")
     text.caption(
-        "Parameters, MACs of the whole batch, bytes of all tensors that the pass allocates, and "
-        "the most bytes of activations that are alive at once."
+        _(
+            "Parameters, MACs of the whole batch, bytes of all tensors that the pass "
+            "allocates, and the most bytes of activations that are alive at once."
+        )
     )
     times: tuple[Time, ...] = ()
     if view.quantity == "time":
@@ -542,17 +552,21 @@ def _table(view: View, rows: Sequence[Row]) -> None:
             "Batch": column.NumberColumn(format="%d", width=52),
             **{name: column.NumberColumn(format="localized", width=108) for name in counts},
             "Predicted ms": column.NumberColumn(
-                format="%.4f", width=95, help=f"Of {sweep.device} in {sweep.dtype}, not measured."
+                format="%.4f",
+                width=95,
+                help=_("Of {device} in {dtype}, not measured.").format(
+                    device=sweep.device, dtype=sweep.dtype
+                ),
             ),
             "Measured ms": column.NumberColumn(
-                format="%.4f", width=95, help="Median of the runs that were measured here."
+                format="%.4f", width=95, help=_("Median of the runs that were measured here.")
             ),
             "Depth": column.NumberColumn(format="%d", width=56),
             "Breaks in": column.TextColumn(width=110),
             "Why": column.TextColumn(width=420),
         },
     )
-    st.caption("The same on the command line:")
+    st.caption(_("The same on the command line:"))
     st.code(sweep.command(), language="bash", wrap_lines=True)
 
 
@@ -604,18 +618,18 @@ def _key_of(work: Work, sweep: Sweep) -> Key:
 
 def _downloads(place: Any, rows: Sequence[Row], times: Sequence[LatencyRecord]) -> None:
     """Offer the rows as the command line writes them, and what was measured."""
-    with place, st.popover("Download", icon=":material/download:", width="stretch"):
+    with place, st.popover(_("Download"), icon=":material/download:", width="stretch"):
         st.download_button(
-            "CSV", lambda: to_csv(rows), "sweep.csv", "text/csv", key="sweep_csv",
+            _("CSV"), lambda: to_csv(rows), "sweep.csv", "text/csv", key="sweep_csv",
             on_click="ignore", width="stretch",
         )  # fmt: skip
         st.download_button(
-            "JSON", lambda: to_json(rows), "sweep.json", "application/json", key="sweep_json",
+            _("JSON"), lambda: to_json(rows), "sweep.json", "application/json", key="sweep_json",
             on_click="ignore", width="stretch",
         )  # fmt: skip
         if times:
             st.download_button(
-                "Measured times (JSON lines)", lambda: records_to_json(times),
+                _("Measured times (JSON lines)"), lambda: records_to_json(times),
                 "measured.jsonl", "application/jsonl", key="sweep_measured", on_click="ignore",
                 width="stretch",
             )  # fmt: skip

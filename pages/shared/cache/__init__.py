@@ -15,160 +15,122 @@ import streamlit as st
 from explorer import get_spec, trace_model
 from explorer.analysis import layers, layers_frame
 from explorer.figures.cost import cost_bars
-from pages.shared.cache import choosing as choosing
-from pages.shared.cache import comparing as comparing
-from pages.shared.cache import sweeping as sweeping
+from pages.shared.cache import choosing, comparing, sweeping
 from pages.shared.cache.catalogue import (
-    COUNTED as COUNTED,
+    COUNTED,
+    catalogue_entry,
+    is_counted,
+    is_published_counted,
+    is_reid_counted,
+    published_counts,
+    reid_row_counts,
+    timeline_json,
 )
-from pages.shared.cache.catalogue import (
-    catalogue_entry as catalogue_entry,
-)
-from pages.shared.cache.catalogue import (
-    is_counted as is_counted,
-)
-from pages.shared.cache.catalogue import (
-    is_published_counted as is_published_counted,
-)
-from pages.shared.cache.catalogue import (
-    is_reid_counted as is_reid_counted,
-)
-from pages.shared.cache.catalogue import (
-    published_counts as published_counts,
-)
-from pages.shared.cache.catalogue import (
-    reid_row_counts as reid_row_counts,
-)
-from pages.shared.cache.catalogue import (
-    timeline_json as timeline_json,
-)
-from pages.shared.cache.diagrams import (
-    Diagram as Diagram,
-)
-from pages.shared.cache.diagrams import (
-    diagram as diagram,
-)
-from pages.shared.cache.diagrams import (
-    diagram_file as diagram_file,
-)
+from pages.shared.cache.diagrams import Diagram, diagram, diagram_file
 from pages.shared.cache.memory import (
-    Fits as Fits,
-)
-from pages.shared.cache.memory import (
-    fits as fits,
-)
-from pages.shared.cache.memory import (
-    inference as inference,
-)
-from pages.shared.cache.memory import (
-    memory_figure_json as memory_figure_json,
-)
-from pages.shared.cache.memory import (
-    number_types as number_types,
-)
-from pages.shared.cache.memory import (
-    training as training,
-)
-from pages.shared.cache.memory import (
-    training_figure_json as training_figure_json,
+    Fits,
+    fits,
+    inference,
+    memory_figure_json,
+    number_types,
+    training,
+    training_figure_json,
 )
 from pages.shared.cache.predicted import (
-    STORY as STORY,
+    STORY,
+    STORY_BATCHES,
+    Forecast,
+    Story,
+    TimeFigure,
+    forecast,
+    layer_times,
+    prediction,
+    story,
+    time_figure_json,
+    time_of,
 )
-from pages.shared.cache.predicted import (
-    STORY_BATCHES as STORY_BATCHES,
-)
-from pages.shared.cache.predicted import (
-    Forecast as Forecast,
-)
-from pages.shared.cache.predicted import (
-    Story as Story,
-)
-from pages.shared.cache.predicted import (
-    TimeFigure as TimeFigure,
-)
-from pages.shared.cache.predicted import (
-    forecast as forecast,
-)
-from pages.shared.cache.predicted import (
-    layer_times as layer_times,
-)
-from pages.shared.cache.predicted import (
-    prediction as prediction,
-)
-from pages.shared.cache.predicted import (
-    story as story,
-)
-from pages.shared.cache.predicted import (
-    time_figure_json as time_figure_json,
-)
-from pages.shared.cache.predicted import (
-    time_of as time_of,
-)
-from pages.shared.cache.recorded import (
-    recorded_latencies as recorded_latencies,
-)
-from pages.shared.cache.sources import (
-    Source as Source,
-)
-from pages.shared.cache.sources import (
-    source as source,
-)
+from pages.shared.cache.recorded import recorded_latencies
+from pages.shared.cache.sources import Source, source
 from pages.shared.cache.tables import (
-    Figure as Figure,
-)
-from pages.shared.cache.tables import (
-    Overview as Overview,
-)
-from pages.shared.cache.tables import (
-    Selection as Selection,
-)
-from pages.shared.cache.tables import (
-    TableFormat as TableFormat,
-)
-from pages.shared.cache.tables import (
-    download as download,
-)
-from pages.shared.cache.tables import (
-    figure_json as figure_json,
-)
-from pages.shared.cache.tables import (
-    layer_table as layer_table,
-)
-from pages.shared.cache.tables import (
-    overview as overview,
-)
-from pages.shared.cache.tables import (
-    row_of as row_of,
-)
-from pages.shared.cache.tables import (
-    selection as selection,
+    Figure,
+    Overview,
+    Selection,
+    TableFormat,
+    download,
+    figure_json,
+    layer_table,
+    overview,
+    row_of,
+    selection,
 )
 from pages.shared.cache.traces import (
-    Failure as Failure,
-)
-from pages.shared.cache.traces import (
-    Shape as Shape,
-)
-from pages.shared.cache.traces import (
-    Theme as Theme,
-)
-from pages.shared.cache.traces import (
-    evaluated as evaluated,
-)
-from pages.shared.cache.traces import (
-    failure as failure,
-)
-from pages.shared.cache.traces import (
-    trace_of as trace_of,
-)
-from pages.shared.cache.traces import (
-    traced as traced,
-)
-from pages.shared.cache.traces import (
-    trained as trained,
+    Failure,
+    Shape,
+    Theme,
+    evaluated,
+    failure,
+    trace_of,
+    traced,
+    trained,
 )
 from pages.shared.choice import DEFAULT_MODEL
+
+__all__ = [
+    "COUNTED",
+    "STORY",
+    "STORY_BATCHES",
+    "Diagram",
+    "Failure",
+    "Figure",
+    "Fits",
+    "Forecast",
+    "Overview",
+    "Selection",
+    "Shape",
+    "Source",
+    "Story",
+    "TableFormat",
+    "Theme",
+    "TimeFigure",
+    "catalogue_entry",
+    "choosing",
+    "comparing",
+    "diagram",
+    "diagram_file",
+    "download",
+    "evaluated",
+    "failure",
+    "figure_json",
+    "fits",
+    "forecast",
+    "inference",
+    "is_counted",
+    "is_published_counted",
+    "is_reid_counted",
+    "layer_table",
+    "layer_times",
+    "memory_figure_json",
+    "number_types",
+    "overview",
+    "prediction",
+    "published_counts",
+    "recorded_latencies",
+    "reid_row_counts",
+    "row_of",
+    "selection",
+    "source",
+    "story",
+    "sweeping",
+    "time_figure_json",
+    "time_of",
+    "timeline_json",
+    "trace_of",
+    "traced",
+    "trained",
+    "training",
+    "training_figure_json",
+    "warm_up",
+]
 
 
 @st.cache_resource(show_spinner=False)

@@ -1,0 +1,43 @@
+"""The course in a browser: a talk by its keys, and the language of the whole app."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, urlparse
+
+from playwright.sync_api import expect
+
+
+def query(url: str) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlparse(url).query).items()}
+
+
+def test_a_talk_is_given_with_the_arrow_keys_alone(app, server) -> None:
+    app.goto(server, "/scaling?present=yes")
+    expect(app.page.get_by_role("heading", name="Scaling", exact=True)).to_be_visible()
+    expect(app.page.get_by_test_id("stSidebar")).to_be_hidden()
+    keys = app.page.keyboard
+    app.act(lambda: keys.press("ArrowRight"))
+    assert query(app.page.url)["step"] == "1"
+    # Where something is hidden the first press reveals it, and the next one turns the page.
+    button = app.widget("talk_on").get_by_role("button")
+    if "Reveal" in button.inner_text():
+        app.act(lambda: keys.press("ArrowRight"))
+        assert query(app.page.url)["step"] == "1"
+    app.act(lambda: keys.press("PageDown"))
+    assert query(app.page.url)["step"] == "2"
+    app.act(lambda: keys.press("ArrowLeft"))
+    assert query(app.page.url)["step"] == "1"
+    app.act(lambda: keys.press("Escape"))
+    assert "present" not in query(app.page.url)
+    expect(app.page.get_by_test_id("stSidebar")).to_be_visible()
+
+
+def test_a_lesson_and_the_language_are_reached_from_the_contents(app, server) -> None:
+    app.goto(server, "/lessons")
+    app.act(app.widget("lang").get_by_role("radio", name="简体中文").click)
+    expect(app.page.get_by_role("heading", name="课程")).to_be_visible()
+    app.act(app.widget("card_scaling").get_by_role("link").click)
+    expect(app.page.get_by_role("heading", name="缩放", exact=True)).to_be_visible()
+    assert query(app.page.url)["lang"] == "zh"
+    app.act(lambda: app.page.go_back())
+    expect(app.page.get_by_role("heading", name="课程")).to_be_visible()
