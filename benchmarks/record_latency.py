@@ -13,7 +13,8 @@ On a CUDA device each line holds the CUDA graph's figure beside the eager one. W
 little memory, an input that the model is not made for) is said on stderr and left out.
 
 Records that are to be shipped go to explorer/data/latency. They name the processor or GPU and the
-software, and nothing else of the machine.
+software, and nothing else of the machine. `--calibrations explorer/data/latency/calibrations.jsonl`
+also measures what the machine reaches, from which its runs are then predicted.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 
 from explorer import ExplorerError, get_spec, list_models
-from explorer.latency import LatencyRecord, from_json, measure_latency, to_json
+from explorer.latency import LatencyRecord, calibrate, from_json, measure_latency, to_json
+from explorer.latency.calibration import calibrations_from_json, calibrations_to_json
 from explorer.latency.device import describe, resolve_device
 
 Shape = tuple[int, ...]
@@ -101,6 +103,8 @@ def record(args: argparse.Namespace) -> None:
     device = resolve_device(args.device)
     threads = args.threads or torch.get_num_threads()
     device_name = describe(device, threads).device_name
+    if args.calibrations:
+        note_machine(args.calibrations, str(device), threads)
     models = list_models() if args.models == ["all"] else args.models
     text = args.file.read_text(encoding="utf-8") if args.file.exists() else ""
     kept = {of_record(record): record for record in from_json(text)}
@@ -121,10 +125,29 @@ def record(args: argparse.Namespace) -> None:
 
 
 def write(path: Path, records: Iterable[LatencyRecord]) -> None:
-    """Replace the file in one step, so that being stopped leaves a whole one."""
+    replace(path, to_json(records))
+
+
+def replace(path: Path, text: str) -> None:
+    """Replace a file in one step, so that being stopped leaves a whole one."""
     aside = path.with_suffix(".new")
-    aside.write_text(to_json(records), encoding="utf-8")
+    aside.write_text(text, encoding="utf-8")
     aside.replace(path)
+
+
+def note_machine(path: Path, device: str, threads: int) -> None:
+    """Measure what this machine reaches, in place of what the file says of it."""
+    found = calibrate(device, threads=threads if device.startswith("cpu") else None)
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    mine = (found.environment.device_name, found.environment.threads)
+    others = [
+        each
+        for each in calibrations_from_json(text)
+        if (each.environment.device_name, each.environment.threads) != mine
+    ]
+    replace(path, calibrations_to_json([*others, found]))
+    rates = ", ".join(f"{dtype} {rate / 1e12:.3g} T/s" for dtype, rate in found.peaks)
+    print(f"{found.environment.device_name}: {rates}; {found.bytes_per_second / 1e9:.3g} GB/s")
 
 
 def load(result: LatencyRecord) -> str:
@@ -146,6 +169,9 @@ def main() -> None:
     parser.add_argument("--inputs", type=several, default=["native"], help="native, HxW")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--again", action="store_true", help="measure also what the file has")
+    parser.add_argument(
+        "--calibrations", type=Path, metavar="FILE", help="also note there what the machine reaches"
+    )
     parser.add_argument("--seconds", type=float, default=1.0, help="of runs, for each record")
     try:
         record(parser.parse_args())

@@ -1,6 +1,10 @@
-"""Compare the roofline model's predictions with throughputs that somebody measured.
+"""Compare the roofline model's predictions with times and throughputs that somebody measured.
 
+    python benchmarks/roofline_vs_published.py --recorded
     python benchmarks/roofline_vs_published.py FILE --device "RTX 4090" --dtype float16
+
+`--recorded` takes the runs that come with the library, each predicted with the peaks that were
+measured on its own machine, and prints the table and the median error over the zoo.
 
 FILE is a CSV with the columns that timm's benchmark writes (github.com/huggingface/
 pytorch-image-models, folder results, Apache-2.0): model, infer_img_size, infer_samples_per_sec
@@ -20,24 +24,17 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import pandas as pd
-
 from explorer import ExplorerError, Trace, list_models, trace_model
+from explorer.analysis import agreement as over_all
+from explorer.analysis.agreement import rank_correlation
+from explorer.analysis.recorded import (
+    TIMM_NAMES,
+    calibrated_device,
+    options_of,
+    registered_name,
+)
 from explorer.analysis.roofline import Device, get_device, predict
-
-OUR_NAME = {
-    "mnasnet_050": "mnasnet0_5",
-    "mnasnet_075": "mnasnet0_75",
-    "mnasnet_100": "mnasnet1_0",
-    "mobilenetv2_100": "mobilenet_v2",
-    "mobilenetv3_large_100": "mobilenet_v3_large",
-    "mobilenetv3_small_100": "mobilenet_v3_small",
-    "vit_base_patch16_224": "vit_b_16",
-    "vit_base_patch32_224": "vit_b_32",
-    "vit_large_patch16_224": "vit_l_16",
-    "vit_large_patch32_224": "vit_l_32",
-}
-"""What we call a model that timm has under another name."""
+from explorer.latency import LatencyRecord, recorded, recorded_calibrations
 
 
 class Published(NamedTuple):
@@ -77,7 +74,7 @@ def ours(rows: Iterable[Published]) -> Iterator[tuple[Published, Trace]]:
     """Trace the rows that we have a model for, one size a model."""
     known, seen = set(list_models()), set()
     for row in rows:
-        name = OUR_NAME.get(row.model, row.model)
+        name = TIMM_NAMES.get(row.model, row.model)
         if name in known and name not in seen:
             try:
                 trace = trace_model(name, (row.batch, 3, row.size, row.size))
@@ -105,12 +102,6 @@ def compare(
     ]
 
 
-def rank_correlation(left: Sequence[float], right: Sequence[float]) -> float:
-    """Spearman's: the correlation of the two orders."""
-    # Python's own has it only from 3.12 on.
-    return statistics.correlation(*(list(pd.Series(values).rank()) for values in (left, right)))
-
-
 def summary(compared: Sequence[Compared]) -> str:
     measured = [row.published.images_per_second for row in compared]
     ratios = [row.ratio for row in compared]
@@ -122,14 +113,70 @@ def summary(compared: Sequence[Compared]) -> str:
     return (
         f"{len(compared)} models; measured time / predicted time: median {median:.2f}, middle half "
         f"{low:.2f} to {high:.2f}; {close:.0%} within 1.5 times the median\n"
-        f"rank correlation with the measured throughput: {by_model:.3f}; of MACs alone "
-        f"{by_macs:.3f}"
+        f"rank correlation with the measured throughput: {_text(by_model)}; of MACs alone "
+        f"{_text(by_macs)}"
     )
+
+
+# ---------------------------------------------------------------- the library's own runs
+
+
+def of_record(record: LatencyRecord) -> over_all.Compared | None:
+    """A recorded run beside its prediction; None where its machine was never calibrated."""
+    machine = next((each for each in recorded_calibrations() if each.is_of(record)), None)
+    name = registered_name(record)
+    if machine is None or name is None or not machine.peak(record.dtype, tf32=record.tf32):
+        return None
+    trace = trace_model(name, record.input_shape, options=options_of(record, name))
+    made = predict(trace, calibrated_device(machine), record.dtype, tf32=record.tf32)
+    return over_all.Compared(record.model, "", made.ms, record.median_ms, trace.macs)
+
+
+def print_recorded() -> None:
+    found: dict[tuple[str, int, str], list[over_all.Compared]] = {}
+    left_out = 0
+    for record in recorded():
+        compared = of_record(record)
+        if compared is None:
+            left_out += 1
+            continue
+        environment = record.environment
+        key = (environment.device_name, environment.threads, record.dtype)
+        found.setdefault(key, []).append(compared)
+    for (device, threads, dtype), rows in found.items():
+        print(f"\nRecorded on {device}, {threads} threads, {dtype}; predicted with its own peaks")
+        print(f"{'model':28}{'GMACs':>9}{'predicted ms':>14}{'recorded ms':>13}{'ratio':>7}")
+        for row in sorted(rows, key=lambda row: row.ratio):
+            print(
+                f"{row.name:28}{row.macs / 1e9:9.3f}{row.predicted_ms:14.2f}"
+                f"{row.taken_ms:13.2f}{row.ratio:7.2f}"
+            )
+        print(recorded_summary(rows))
+    if left_out:
+        print(f"\n{left_out} recorded runs are of machines that were never calibrated.")
+
+
+def recorded_summary(rows: Sequence[over_all.Compared]) -> str:
+    told = over_all.agreement(rows)
+    if told is None:
+        return f"{len(rows)} runs: too few to say more"
+    return (
+        f"{told.runs} runs; median error {told.median_error:.0%} of the recorded time; recorded / "
+        f"predicted: median {told.median_ratio:.2f}, middle half {told.low_ratio:.2f} to "
+        f"{told.high_ratio:.2f}; {told.within_two:.0%} within a factor of 2\n"
+        f"rank correlation with the recorded time: {_text(told.rank)}; of MACs alone "
+        f"{_text(told.macs_rank)}"
+    )
+
+
+def _text(rank: float | None) -> str:
+    return "none" if rank is None else f"{rank:.3f}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("file", type=Path)
+    parser.add_argument("file", type=Path, nargs="?")
+    parser.add_argument("--recorded", action="store_true", help="the library's own runs")
     parser.add_argument("--device", default="RTX 4090")
     parser.add_argument("--dtype", default="float16")
     parser.add_argument("--bandwidth", type=float, help="GB/s, in place of the table's")
@@ -137,6 +184,9 @@ def main() -> None:
     parser.add_argument("--timm", action="store_true")
     parser.add_argument("--every", type=int, default=1, help="with --timm: every Nth row")
     args = parser.parse_args()
+    if args.recorded or args.file is None:
+        print_recorded()
+        return
     device = get_device(args.device)
     if args.bandwidth:
         device = device._replace(bandwidth=args.bandwidth * 1e9)

@@ -98,7 +98,9 @@ def _load(name: str) -> gettext.NullTranslations:
     for path in sorted(path for folder in _FOLDERS for path in (folder / name).glob("*.po")):
         with path.open("rb") as file:
             for message in read_po(file, locale=name):
-                if message.id and message.string:
+                # Of a plural whose forms are missing the English ones are said.
+                forms = [message.string] if isinstance(message.string, str) else message.string
+                if message.id and all(forms or [""]):
                     merged.add(message.id, message.string)
     compiled = BytesIO()
     write_mo(compiled, merged)

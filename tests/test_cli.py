@@ -179,7 +179,10 @@ def test_train_mode_reaches_the_trace(run) -> None:
         ("sweep --models resnet18 --sizes 64:32", r"64:32:1 should go up"),
         ("sweep --models resnet18 --batch 0", r"--batch '0' should be whole numbers from 1"),
         ("sweep --models resnet18 --option width", r"takes NAME=VALUES, not 'width'"),
-        ("sweep --models resnet18 --option width=1:3", r"has no option 'width'; it has"),
+        (
+            "sweep --models resnet18 --option growth_rate=1:3",
+            r"has no option 'growth_rate'; it has",
+        ),
         ("sweep --models resnet18 --dtype float16", r"--dtype is that of a prediction: name a"),
         ("sweep --models resnet18 --device T5", r"no device called 'T5': choose one of NVIDIA"),
         ("sweep --models resnet18 --device T4 --dtype bfloat16", r"no peak rate for 'bfloat16'"),
@@ -367,16 +370,28 @@ def test_sweep_into_a_file_goes_on_from_what_is_there(run, tmp_path: Path) -> No
 
 
 def test_sweep_reads_options_as_each_model_s_own(run) -> None:
-    out = run(
+    _, out, err = run(
         "sweep --models lenet5,resnet50 --workers 0 --option se=true,false --option depths=1,1,1,1"
-    ).out
+    )
     assert out.count("lenet5 has no option 'se'") == 1
+    assert "lenet5 is left out: lenet5 has no option 'se'" in err
     with_se = trace_model(
         "resnet50", (1, 3, 224, 224), options={"se": True, "depths": (1, 1, 1, 1)}
     )
     assert re.search(
         rf"^resnet50 .* depths=1,1,1,1 se=true +{with_se.params:,} ", out, re.MULTILINE
     )
+
+
+def test_a_model_that_reads_an_option_otherwise_is_left_out_with_a_sentence(run) -> None:
+    line = "sweep --workers 0 --option groups=16:32:16 --models "
+    code, out, err = run(line + "resnext50_32x4d,shufflenet_v1_x1_0")
+    assert code == 0
+    assert len(re.findall("^resnext50_32x4d ", out, re.MULTILINE)) == 2
+    said = "shufflenet_v1_x1_0: groups='16:32:16' should be one of 1, 2, 3, 4, 8."
+    assert f"shufflenet_v1_x1_0 is left out: {said}" in err
+    code, out, err = run(line + "shufflenet_v1_x1_0,vgg11")
+    assert (code, out, err) == (2, "", said + "\n")
 
 
 def test_sweep_says_which_points_nobody_could_compute(run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -473,7 +488,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
             peak_memory_bytes=3 * 2**20 if gpu else None,
         )
 
-    monkeypatch.setattr(cli, "measure_latency", answer)
+    monkeypatch.setattr(cli.latency, "measure_latency", answer)
     return calls
 
 

@@ -55,7 +55,7 @@ def _imports(path: Path) -> Iterator[str]:
 
 
 def _third_party(paths: list[Path]) -> set[str]:
-    own = {"app", "benchmarks", "explorer", "pages", "tests"}
+    own = {"app", "benchmarks", "explorer", "pages", "tests", "tools"}
     roots = {module.split(".")[0] for path in paths for module in _imports(path)}
     return roots - own - set(sys.stdlib_module_names)
 

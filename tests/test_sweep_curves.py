@@ -33,13 +33,15 @@ SWEEPS = [
     Sweep(("densenet121",), f"{OPTION}growth_rate", "16:32:8", size=(64, 32), batch=3),
     Sweep(("mobilenet_v2",), f"{OPTION}width_mult", "0.5:1:0.25"),
     Sweep(("densenet121", "lenet5"), f"{OPTION}growth_rate", "16:32:8"),
+    # A number for one of them, and a choice for the other.
+    Sweep(("resnext50_32x4d", "shufflenet_v1_x1_0"), f"{OPTION}groups", "16:32:16"),
 ]
 
 
 @pytest.mark.parametrize("sweep", SWEEPS, ids=lambda sweep: sweep.over)
 def test_the_command_has_the_same_points(sweep: Sweep) -> None:
     arguments = cli._parser().parse_args(shlex.split(sweep.command())[3:])
-    assert cli._points(arguments) == sweep.points()
+    assert cli.sweep.grid_points(arguments) == sweep.points()
     assert sorted(sweep.refining()) == sorted(sweep.points())
 
 

@@ -20,6 +20,10 @@ msgstr "一句关于{n}层的话。"
 msgid "{n} unheard-of layer"
 msgid_plural "{n} unheard-of layers"
 msgstr[0] "{n} 层"
+
+msgid "{n} untranslated layer"
+msgid_plural "{n} untranslated layers"
+msgstr[0] ""
 """
 
 
@@ -53,6 +57,12 @@ def test_a_text_is_said_in_the_language_that_is_asked_for() -> None:
         assert _("Nobody has translated this.") == "Nobody has translated this."
         assert _("") == "", "gettext answers the empty text with the catalogue's header"
     assert said().startswith("An")
+
+
+def test_a_plural_without_a_translation_is_said_in_english_forms() -> None:
+    with speaking("zh"):
+        said = [n_("{n} untranslated layer", "{n} untranslated layers", n) for n in (0, 1, 2)]
+    assert said == ["0 untranslated layers", "1 untranslated layer", "2 untranslated layers"]
 
 
 def test_an_application_says_whose_language_it_is() -> None:

@@ -17,7 +17,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Final
 
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message
 from babel.messages.pofile import read_po, write_po
 
 ROOT: Final = Path(__file__).parents[1]
@@ -60,11 +60,11 @@ def extracted() -> dict[Path, Catalog]:
                 seen.add(message)
                 found.setdefault(catalogue(path), Catalog()).add(message)
     for name, texts in (("models", model_texts()), ("data", notes())):
-        catalog = found.setdefault(LOCALES[1] / "{language}" / f"{name}.po", Catalog())
         for text in texts:
             if text not in seen:
                 seen.add(text)
-                catalog.add(text)
+                where = LOCALES[1] / "{language}" / f"{name}.po"
+                found.setdefault(where, Catalog()).add(text)
     return found
 
 
@@ -75,10 +75,11 @@ def notes() -> list[str]:
 
 
 def model_texts() -> list[str]:
-    """What the registry says of each architecture: its idea, what was new, where we depart."""
+    """What the registry says: ideas, what was new, where we depart, and the options' names."""
     specs = [get_spec(name) for name in list_models()]
     texts = [text for spec in specs for text in (spec.idea, *spec.new, spec.departs) if text]
-    return list(dict.fromkeys(texts))
+    options = sorted({option.replace("_", " ").capitalize() for s in specs for option in s.options})
+    return list(dict.fromkeys([*texts, *options]))
 
 
 def texts_of(path: Path) -> list[str | tuple[str, str]]:
@@ -104,18 +105,18 @@ def _order(path: Path) -> tuple[bool, bool, str]:
     return not where.is_relative_to(LOCALES[1]), where.stem != "app", str(path)
 
 
-def _po_files(language: str) -> list[Path]:
+def po_files(language: str) -> list[Path]:
+    """The catalogues of a language."""
     return sorted(path for folder in LOCALES for path in (folder / language).glob("*.po"))
 
 
 def updated(language: str) -> dict[Path, bytes]:
     """What each catalogue of a language should say."""
     known = Catalog(locale=language)
-    for path in _po_files(language):
-        with path.open("rb") as file:
-            for message in read_po(file, locale=language):
-                if message.id and message.string:
-                    known.add(message.id, message.string)
+    for path in po_files(language):
+        for message in read(path.read_bytes(), language):
+            if not lacks(message):
+                known.add(message.id, message.string)
     files: dict[Path, bytes] = {}
     for where, template in extracted().items():
         catalog = Catalog(locale=language, charset="utf-8")
@@ -129,14 +130,21 @@ def updated(language: str) -> dict[Path, bytes]:
     return files
 
 
-def missing(content: bytes) -> list[str]:
+def read(content: bytes, language: str) -> list[Message]:
+    """The messages of a catalogue, its header left out."""
+    # The language says how many forms a plural has; without it there would be two.
+    return [m for m in read_po(BytesIO(content), locale=language) if m.id]
+
+
+def lacks(message: Message) -> bool:
+    """Whether a message, or one form of its plural, has no translation."""
+    forms = [message.string] if isinstance(message.string, str) else message.string
+    return not all(forms)
+
+
+def missing(content: bytes, language: str) -> list[str]:
     """Texts of a catalogue that have no translation."""
-    strings = {m.id: m.string for m in read_po(BytesIO(content), locale="zh") if m.id}
-    return [
-        str(name)
-        for name, text in strings.items()
-        if not text or (isinstance(text, tuple | list) and not all(text))
-    ]
+    return [str(m.id) for m in read(content, language) if lacks(m)]
 
 
 def main() -> int:
@@ -147,10 +155,10 @@ def main() -> int:
     problems = 0
     for language in LANGUAGES:
         files = updated(language)
-        for path in sorted({*files, *_po_files(language)}):
+        for path in sorted({*files, *po_files(language)}):
             old = path.read_bytes() if path.exists() else b""
             new = files.get(path, b"")
-            lacking = missing(new) if new else []
+            lacking = missing(new, language) if new else []
             problems += len(lacking) + (old != new if check else 0)
             for text in lacking:
                 sys.stdout.write(f"{path.name}: not translated: {text!r}\n")

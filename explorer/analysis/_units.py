@@ -115,12 +115,20 @@ class _Units:
                 continue
             below = self._below(index)
             attends = any(inner.kind == "attention" for inner in below)
-            if before and block.fork == before[1] and block.shortcut and not attends:
+            behind = before and self._source(block.fork) == self._source(before[1])
+            if before and behind and block.shortcut and not attends:
                 self._join_mlp(before[0], block)
                 before = None
                 continue
             self._add(block, below)
             before = (len(self.units) - 1, block.join) if attends and block.shortcut else None
+
+    def _source(self, op: int) -> int:
+        """The op whose result an op only lays out differently, itself if it does not."""
+        record = self.trace.ops[op]
+        while record.kind == "reshape" and record.inputs:
+            record = self.trace.ops[record.inputs[0].op]
+        return record.index
 
     def _is_unit(self, index: int) -> bool:
         """Whether a block is counted itself: not what it contains, nor what contains it."""

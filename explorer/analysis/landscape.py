@@ -7,6 +7,7 @@ give) is None. It passes no limit on it, has no dot on an axis of it, and is cou
 from __future__ import annotations
 
 import importlib.metadata
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Literal, NamedTuple
@@ -18,9 +19,18 @@ from explorer.analysis.catalogue import Accuracy, accuracies
 from explorer.analysis.profiles import Profile, Setting, peak_bytes, predicted_ms
 from explorer.analysis.published import ReidRow, reid
 from explorer.analysis.units import compact, memory, rounded
-from explorer.zoo import get_spec, source_of
+from explorer.latency import LatencyRecord
+from explorer.latency.ways import Place
+from explorer.models._registry import ModelSpec
+from explorer.text import _
+from explorer.zoo import get_spec, list_models, source_of
 
-Key = Literal["params", "macs", "ms", "memory", "top1", "reid_map", "reid_rank1", "year"]
+Key = Literal[
+    "params", "macs", "ms", "recorded_ms", "memory", "top1", "reid_map", "reid_rank1", "year"
+]
+
+_SAME_FAMILY = {"visiontransformer": "ViT", "googlenet": "Inception"}
+"""Modules of libraries that are called otherwise than the family of ours that they hold."""
 
 
 class Candidate(NamedTuple):
@@ -38,10 +48,13 @@ class Candidate(NamedTuple):
     """Of one image."""
     ms: float | None
     """Predicted, of the whole batch."""
+    recorded_ms: float | None
+    """Measured earlier, of this input size, in the chosen way; None if nobody has."""
     memory: int | None
     """Bytes of weights, buffers and the peak of activations, of the whole batch."""
     year: int | None
-    """Of the paper; None for a library's model, whose year the library does not say."""
+    """Of the paper; of a library's model only if we have one of its name, as the library does
+    not say it."""
     top1: float | None
     """Percent, published, of the weights with the highest; on images of `crop` pixels."""
     weights: str
@@ -94,6 +107,7 @@ MEASURES: dict[str, Measure] = {
         Measure("params", "Parameters", "M", 1e6, False, True, compact),
         Measure("macs", "MACs per image", "G", 1e9, False, True, compact),
         Measure("ms", "Predicted time", "ms", 1, False, True, lambda x: f"{rounded(x)} ms"),
+        Measure("recorded_ms", "Recorded time", "ms", 1, False, True, lambda x: f"{rounded(x)} ms"),
         Measure("memory", "Peak memory", "MiB", 2**20, False, True, memory),
         Measure("year", "Year", "", 1, True, False, str),
         Measure("reid_map", "Market-1501 mAP", "%", 1, True, False, lambda x: f"{x:.1f}%"),
@@ -105,8 +119,15 @@ MEASURES: dict[str, Measure] = {
 # ------------------------------------------------------------------------- candidates
 
 
-def candidate(found: Profile, setting: Setting) -> Candidate:
-    """What a model costs in a setting, with what is published of it.
+def candidate(
+    found: Profile, setting: Setting, recorded: Mapping[Place, LatencyRecord] | None = None
+) -> Candidate:
+    """What a model costs in a setting, with what is published and recorded of it.
+
+    Args:
+        found: of one model at one size.
+        setting: what time and memory are predicted for.
+        recorded: times in one way, see `explorer.latency.times`.
 
     Raises:
         ExplorerError: the setting's device has no peak rate for its number type.
@@ -115,18 +136,20 @@ def candidate(found: Profile, setting: Setting) -> Candidate:
     stated = accuracy_of(found.name)
     person = _reid_of(found.name)
     counted = found.params is not None
+    record = (recorded or {}).get((found.name, found.height, found.width))
     return Candidate(
         name=found.name,
         title=spec.title,
-        family=spec.family,
+        family=family_of(found.name),
         source=source_of(found.name),
         height=found.height,
         width=found.width,
         params=found.params,
         macs=found.macs,
         ms=predicted_ms(found, setting) if counted else None,
+        recorded_ms=record.median_ms if record else None,
         memory=peak_bytes(found, setting) if counted else None,
-        year=spec.year or None,
+        year=year_of(found.name),
         top1=stated.top1 if stated else None,
         weights=stated.weights if stated else "",
         crop=stated.crop if stated else None,
@@ -137,6 +160,52 @@ def candidate(found: Profile, setting: Setting) -> Candidate:
         lower_bound=found.lower_bound,
         problem=found.problem,
     )
+
+
+@cache
+def family_of(name: str) -> str:
+    """The family of a model of any source.
+
+    A library's model is of the family of ours that has its name; else of the family that the
+    library's module is called after, "resnetv2" being our ResNet v2 and "mobilenetv3" our
+    MobileNet; else the module's own name stands for a family.
+    """
+    if twin := _twin(name):
+        return twin.family
+    module = get_spec(name).family
+    known = {_letters(each): each for each in our_families()} | _SAME_FAMILY
+    short = _letters(module)
+    return known.get(short) or known.get(re.sub(r"v[0-9]+$", "", short)) or module
+
+
+@cache
+def year_of(name: str) -> int | None:
+    """The year of a model's paper; of a library's only if we have a model of its name."""
+    twin = _twin(name)
+    return twin.year or None if twin else None
+
+
+@cache
+def our_families() -> tuple[str, ...]:
+    """Families of our own models, in the order of their first papers."""
+    return tuple(dict.fromkeys(get_spec(name).family for name in list_models()))
+
+
+def families_of(names: Iterable[str]) -> tuple[str, ...]:
+    """Families of some models, ours first, then those that only a library has."""
+    found = {family_of(name) for name in names}
+    ours = [family for family in our_families() if family in found]
+    return (*ours, *sorted(found.difference(ours)))
+
+
+def _twin(name: str) -> ModelSpec | None:
+    """Our model of a name, or of the name that a library's model has behind its source."""
+    plain = name.rpartition(":")[2]
+    return get_spec(plain) if plain in list_models() else None
+
+
+def _letters(family: str) -> str:
+    return re.sub("[^a-z0-9]", "", family.lower())
 
 
 def accuracy_of(name: str) -> Accuracy | None:
@@ -184,9 +253,10 @@ class Limits(NamedTuple):
     """What a model must keep to; None and () ask for nothing. In the candidates' units."""
 
     params: float | None = None
-    """At most, as the next three."""
+    """At most, as the next four."""
     macs: float | None = None
     ms: float | None = None
+    recorded_ms: float | None = None
     memory: float | None = None
     top1: float | None = None
     """At least, as the next one."""
@@ -231,13 +301,13 @@ def judge(candidates: Iterable[Candidate], limits: Limits) -> Verdict:
     failed: dict[str, list[str]] = {}
     unknown: dict[str, int] = {}
     for each in candidates:
-        for key, _, test in tests:
+        for key, _limit, test in tests:
             result = test(each)
             if not result:
                 failed.setdefault(each.name, []).append(key)
                 unknown[key] = unknown.get(key, 0) + (result is None)
     exclusions = []
-    for key, sentence, _ in tests:
+    for key, sentence, _test in tests:
         keys = [each for each in failed.values() if key in each]
         alone = sum(each == [key] for each in keys)
         if keys or key != "size":
@@ -252,7 +322,7 @@ def judge(candidates: Iterable[Candidate], limits: Limits) -> Verdict:
 
 def _tests(limits: Limits) -> Iterator[tuple[str, str, Test]]:
     yield "size", "Takes the input size", lambda each: not each.problem
-    for key in ("params", "macs", "ms", "memory", "top1", "reid_map"):
+    for key in ("params", "macs", "ms", "recorded_ms", "memory", "top1", "reid_map"):
         bound = getattr(limits, key)
         if bound is not None:
             yield key, _sentence(MEASURES[key], bound), _within(MEASURES[key], bound)
@@ -288,10 +358,10 @@ def _sentence(measure: Measure, bound: float) -> str:
 
 def _years(limits: Limits) -> str:
     if limits.since is None:
-        return f"Year ≤ {limits.until}"
+        return _("Year ≤ {until}").format(until=limits.until)
     if limits.until is None:
-        return f"Year ≥ {limits.since}"
-    return f"Year {limits.since} to {limits.until}"
+        return _("Year ≥ {since}").format(since=limits.since)
+    return _("Year {since} to {until}").format(since=limits.since, until=limits.until)
 
 
 # -------------------------------------------------------------------------- the front
@@ -333,14 +403,15 @@ def marked(before: Sequence[str], clicked: str) -> tuple[str, ...]:
 
 
 def table(
-    candidates: Sequence[Candidate], on_front: Iterable[str], setting: Setting
+    candidates: Sequence[Candidate], on_front: Iterable[str], setting: Setting, way: str = ""
 ) -> pd.DataFrame:
     """Exact numbers, one row for each model; what is not known is missing.
 
     Args:
         candidates: the rows.
         on_front: names of those on the Pareto front.
-        setting: what times and memory are of; it stands in every row.
+        setting: what predicted times and memory are of; it stands in every row.
+        way: what recorded times are of; likewise.
     """
     chosen = frozenset(on_front)
     columns: Mapping[str, Any] = {
@@ -354,6 +425,13 @@ def table(
             [None if each.ms is None else round(each.ms, 4) for each in candidates],
             dtype="Float64",
         ),
+        "Recorded ms": pd.array(
+            [
+                None if each.recorded_ms is None else round(each.recorded_ms, 4)
+                for each in candidates
+            ],
+            dtype="Float64",
+        ),
         "Memory B": pd.array([each.memory for each in candidates], dtype="Int64"),
         "Year": pd.array([each.year for each in candidates], dtype="Int64"),
         "Family": [each.family for each in candidates],
@@ -364,6 +442,7 @@ def table(
         "Crop": pd.array([each.crop for each in candidates], dtype="Int64"),
         "Accuracy source": [each.accuracy_source for each in candidates],
         "Setting": [setting.statement()] * len(candidates),
+        "Recorded on": [way if each.recorded_ms is not None else "" for each in candidates],
     }
     return pd.DataFrame(columns)
 
@@ -388,7 +467,7 @@ def to_latex(frame: pd.DataFrame, caption: str) -> str:
     lines = [
         "% Needs \\usepackage{booktabs}.",
         "\\begin{table}",
-        f"\\caption{{{_escaped(caption)}}}",
+        f"\\caption{{{latex_text(caption)}}}",
         f"\\begin{{tabular}}{{{''.join('r' if each else 'l' for each in right)}}}",
         "\\toprule",
         _latex_row(frame.columns),
@@ -402,11 +481,13 @@ def to_latex(frame: pd.DataFrame, caption: str) -> str:
 
 
 def _latex_row(cells: Iterable[str]) -> str:
-    return " & ".join(map(_escaped, cells)) + " \\\\"
+    return " & ".join(map(latex_text, cells)) + " \\\\"
 
 
-def _escaped(text: str) -> str:
+def latex_text(text: str) -> str:
+    """Text as LaTeX sets it, what it would read as a command escaped."""
     signs = {sign: f"\\{sign}" for sign in "&%$#_{}"}
     signs |= {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}",
-              "×": "$\\times$", "≤": "$\\leq$", "≥": "$\\geq$"}  # fmt: skip
+              "×": "$\\times$", "≤": "$\\leq$", "≥": "$\\geq$", "−": "$-$", "·": "$\\cdot$",
+              "→": "$\\to$", "–": "--", "µ": "$\\mu$", "²": "$^2$", "ᵀ": "$^T$"}  # fmt: skip
     return "".join(signs.get(sign, sign) for sign in text)

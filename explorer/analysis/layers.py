@@ -11,14 +11,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from explorer.analysis.totals import DEFAULT, Convention, totals
 from explorer.analysis.units import shape_text
 from explorer.text import _
 from explorer.trace.records import CallRecord, OpRecord, TensorRecord, Trace
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Shape = tuple[int, ...]
 
@@ -75,7 +76,11 @@ class Window(NamedTuple):
 
 
 def layers(
-    trace: Trace, depth: int | None = None, convention: Convention = DEFAULT
+    trace: Trace,
+    depth: int | None = None,
+    convention: Convention = DEFAULT,
+    *,
+    apart: bool = False,
 ) -> tuple[Layer, ...]:
     """Return the rows in execution order.
 
@@ -84,8 +89,10 @@ def layers(
         depth: fold calls deeper than this into their ancestor at this depth; None folds
             nothing.
         convention: what the column `cost` counts.
+        apart: take a module of attention that calls no other apart into its ops, as if its
+            projections were modules.
     """
-    return tuple(_Table(trace, depth, convention).rows())
+    return tuple(_Table(trace, depth, convention, apart=apart).rows())
 
 
 def locate(trace: Trace, rows: Sequence[Layer], key: str) -> Layer | None:
@@ -104,9 +111,12 @@ def locate(trace: Trace, rows: Sequence[Layer], key: str) -> Layer | None:
 class _Table:
     """Walks the calls of one trace, and sums what lies in each row."""
 
-    def __init__(self, trace: Trace, depth: int | None, convention: Convention) -> None:
+    def __init__(
+        self, trace: Trace, depth: int | None, convention: Convention, *, apart: bool
+    ) -> None:
         self.trace = trace
         self.depth = depth
+        self.apart = apart
         self.seen: Counter[tuple[str, str]] = Counter()
         count = len(trace.ops)
         self.costs = list(map(convention.cost, trace.ops))
@@ -130,8 +140,10 @@ class _Table:
     def _inside(self, call: CallRecord) -> Iterator[Layer]:
         folded = self.depth is not None and call.depth >= self.depth
         if folded or not (call.children or call.parent < 0):
-            yield self._call_row(call)
-            return
+            row = self._call_row(call)
+            if folded or not (self.apart and row.kind == "attention"):
+                yield row
+                return
         position = call.first_op
         for index in call.children:
             child = self.trace.calls[index]
@@ -307,6 +319,8 @@ def layers_frame(
     Columns: Layer, Kind, Input, Output, Kernel, Stride, Padding, Params, MACs (or FLOPs),
     Share (0 to 1), Activation MiB, Cumulative share (0 to 1).
     """
+    import pandas as pd  # slow to import, and a process that only traces needs no table
+
     rows = layers(trace, depth, convention)
     whole = sum(row.cost for row in rows) or 1
     cumulative, so_far = [], 0
@@ -357,8 +371,10 @@ def to_csv(frame: pd.DataFrame) -> str:
 
 def to_markdown(frame: pd.DataFrame) -> str:
     """The table as GitHub Markdown."""
+    from pandas.api.types import is_numeric_dtype
+
     columns = list(frame.columns)
-    numeric = [pd.api.types.is_numeric_dtype(frame[column]) for column in columns]
+    numeric = [is_numeric_dtype(frame[column]) for column in columns]
     rule = ["---:" if right else "---" for right in numeric]
     body = (
         [_cell(column, value) for column, value in zip(columns, record, strict=True)]

@@ -17,12 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from typing import NamedTuple
 
 from explorer.analysis.layers import layers
 from explorer.analysis.saved import ITEM_BYTES, Saved, SavedTensors, saved_tensors
 from explorer.errors import OptionError
+from explorer.text import _
 from explorer.trace.records import OpRecord, ParameterRecord, Trace
 
 Shape = tuple[int, ...]
@@ -243,22 +245,35 @@ class PeakLine(NamedTuple):
     per_image: int
 
 
-def inference_peaks(trace: Trace, dtype: str) -> tuple[PeakLine, ...]:
+def inference_peaks(trace: Trace, dtypes: Sequence[str]) -> list[tuple[PeakLine, ...]]:
     """Return lines whose maximum at a batch is `inference_memory(trace, ...).total` at it.
 
     Args:
         trace: a traced forward of eval mode, at a batch of one.
-        dtype: one of `DTYPES`, of weights and activations.
+        dtypes: some of `DTYPES`, of weights and activations.
+
+    Returns:
+        The lines of each type.
 
     Raises:
         OptionError: an unknown type, or a trace of more than one image.
     """
-    _check_dtype(dtype, DTYPES)
-    plan = _Plan(trace, dtype)
+    for dtype in dtypes:
+        _check_dtype(dtype, DTYPES)
+    plan = _Plan(trace, None)
     if plan.batch != 1:
-        raise OptionError(f"Peaks are taken from one image, not from {plan.batch}.", "batch")
+        raise OptionError(
+            _("Peaks are taken from one image, not from {batch}.").format(batch=plan.batch), "batch"
+        )
+    return [_peak_lines(plan, dtype) for dtype in dtypes]
+
+
+def _peak_lines(plan: _Plan, dtype: str) -> tuple[PeakLine, ...]:
+    """The lines of one type; the blocks of the plan are as traced."""
+    trace = plan.trace
     weights = _weights((*trace.parameters, *trace.buffer_records), dtype)
-    moments = sorted(set(plan.loads(lambda block: block.eager_end)), key=lambda m: m[::-1])
+    lives = ((block, block.op, block.eager_end) for block in plan.distinct)
+    moments = sorted(set(_sums(len(trace.ops), lives, dtype)), key=lambda m: m[::-1])
     highest: list[PeakLine] = []
     for fixed, per_image in moments:  # the steeper one wins for good from some batch on
         line = PeakLine(weights + fixed, per_image)
@@ -303,14 +318,14 @@ def precisions(
 
 def _assumption(dtype: str) -> str:
     if dtype == "int8":
-        return (
-            "Every weight and every activation is quantized to one byte; scales and zero points, "
-            "and sums that a kernel holds in 32 bits, are not counted."
+        return _(
+            "Every weight and every activation is quantized to one byte; scales and "
+            "zero points, and sums that a kernel holds in 32 bits, are not counted."
         )
-    return (
-        f"Every floating-point weight and activation is {dtype}, {ITEM_BYTES[dtype]} bytes each; "
-        "integers and masks are as traced."
-    )
+    return _(
+        "Every floating-point weight and activation is {dtype}, {nbytes} "
+        "bytes each; integers and masks are as traced."
+    ).format(dtype=dtype, nbytes=ITEM_BYTES[dtype])
 
 
 # ---------------------------------------------------------------------- training
@@ -388,8 +403,10 @@ def largest_batch(
     """
     if budget_bytes <= 0:
         raise OptionError(
-            f"A budget of {budget_bytes!r} bytes holds nothing: give a positive number of bytes, "
-            "8 * 2**30 for 8 GiB.",
+            _(
+                "A budget of {budget_bytes!r} bytes holds nothing: give a positive "
+                "number of bytes, 8 * 2**30 for 8 GiB."
+            ).format(budget_bytes=budget_bytes),
             "budget_bytes",
         )
     unknown = False
@@ -452,10 +469,14 @@ class _Plan:
         self.trace = trace
         self.dtype = dtype
         self.batch = _batch(trace)
-        self.keys = _keys(trace)
         self.blocks = self._blocks()
         """For each of `Trace.storages`; a copy that no kernel makes is its original's block."""
         self.distinct = list({id(block): block for block in self.blocks}.values())
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """For each op, the key of its layer; most of the time of a plan that needs them."""
+        return _keys(self.trace)
 
     def images(self, batch: int | None) -> int:
         """The batch asked for, or the trace's.
@@ -464,7 +485,9 @@ class _Plan:
             OptionError: it is below one.
         """
         if batch is not None and batch < 1:
-            raise OptionError(f"A batch of {batch!r} has no image: give 1 or more.", "batch")
+            raise OptionError(
+                _("A batch of {batch!r} has no image: give 1 or more.").format(batch=batch), "batch"
+            )
         return self.batch if batch is None else batch
 
     def at(self, load: _Load, images: int) -> int:
@@ -556,13 +579,16 @@ def _load(blocks: Iterable[_Block]) -> _Load:
     return _Load(fixed, scaled)
 
 
-def _sums(length: int, lives: Iterable[tuple[_Block, int, int]]) -> list[_Load]:
+def _sums(
+    length: int, lives: Iterable[tuple[_Block, int, int]], dtype: str | None = None
+) -> list[_Load]:
     """What is alive at each of `length` moments, given (block, first moment, last moment)."""
     fixed, scaled = [0] * (length + 1), [0] * (length + 1)
     for block, first, last in lives:
         changes = scaled if block.per_image else fixed
-        changes[first] += block.nbytes
-        changes[last + 1] -= block.nbytes
+        nbytes = _resized(block.nbytes, block.dtype, dtype)
+        changes[first] += nbytes
+        changes[last + 1] -= nbytes
     pairs = zip(accumulate(fixed), accumulate(scaled), strict=True)
     return [_Load(*pair) for pair in pairs][:length]
 
@@ -648,7 +674,9 @@ def _weights(records: Iterable[ParameterRecord], dtype: str | None) -> int:
 def _check_dtype(dtype: str | None, known: Sequence[str]) -> None:
     if dtype is not None and dtype not in known:
         raise OptionError(
-            f"There are no figures for the type {dtype!r}: choose one of {', '.join(known)}.",
+            _("There are no figures for the type {dtype!r}: choose one of {known}.").format(
+                dtype=dtype, known=", ".join(known)
+            ),
             "dtype",
         )
 
@@ -912,18 +940,24 @@ def _check_training(
     """
     if trace.mode != "train":
         raise OptionError(
-            f"This trace of {trace.model} is of mode {trace.mode!r}, where nothing is kept for a "
-            'backward pass: trace the model with mode="train".',
+            _(
+                "This trace of {model} is of mode {mode!r}, where nothing is kept for a "
+                'backward pass: trace the model with mode="train".'
+            ).format(model=trace.model, mode=trace.mode),
             "mode",
         )
     if optimizer not in OPTIMIZERS:
         raise OptionError(
-            f"There is no optimizer {optimizer!r} here: choose one of {', '.join(OPTIMIZERS)}.",
+            _("There is no optimizer {optimizer!r} here: choose one of {known}.").format(
+                optimizer=optimizer, known=", ".join(OPTIMIZERS)
+            ),
             "optimizer",
         )
     _check_dtype(dtype, DTYPES[:-1])
     if mixed_precision and dtype not in ("float16", "bfloat16"):
         raise OptionError(
-            f"Mixed precision with the type {dtype!r} mixes nothing: choose float16 or bfloat16.",
+            _(
+                "Mixed precision with the type {dtype!r} mixes nothing: choose float16 or bfloat16."
+            ).format(dtype=dtype),
             "mixed_precision",
         )

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from explorer.analysis.memory import grows_with_batch, inference_peaks
 from explorer.analysis.roofline import Device
 from explorer.errors import ExplorerError, OptionError
+from explorer.text import _
 from explorer.trace import trace_model
 from explorer.trace.records import OpRecord, TensorRecord, Trace
 from explorer.zoo import get_spec
@@ -67,15 +68,20 @@ def profile(name: str, size: tuple[int, int] | None = None) -> Profile:
         UnknownModelError: no such model.
     """
     spec = get_spec(name)
-    _, channels, *native = spec.input_shape
+    _batch, channels, *native = spec.input_shape
     height, width = size or (native[-2], native[-1])
     try:
         if len(native) != 2:
-            raise OptionError(f"{spec.title} takes video, not an image.")
+            raise OptionError(_("{title} takes video, not an image.").format(title=spec.title))
         if height < spec.min_size[0] or width < spec.min_size[1]:
             least = " × ".join(map(str, spec.min_size))
-            raise OptionError(f"{spec.title} takes images of at least {least} pixels.")
-        trace = trace_model(name, (1, channels, height, width))
+            raise OptionError(
+                _("{title} takes images of at least {least} pixels.").format(
+                    title=spec.title, least=least
+                )
+            )
+        # Nobody may ever read what another size would have done, and looking for it takes long.
+        trace = trace_model(name, (1, channels, height, width), nearest=False)
     except ExplorerError as error:
         return _without_counts(name, height, width, str(error))
     except Exception as error:
@@ -98,6 +104,7 @@ def profile_trace(trace: Trace, name: str, size: tuple[int, int]) -> Profile:
     grows = grows_with_batch(trace)
     records = (*trace.parameters, *trace.buffer_records)
     weights = {record.name: (record.nbytes, record.dtype) for record in records}
+    peaks = inference_peaks(trace, tuple(_MEMORY_DTYPES.values()))
     works = Counter(_work(op, trace, grows, weights) for op in trace.ops)
     return Profile(
         name=name,
@@ -107,8 +114,8 @@ def profile_trace(trace: Trace, name: str, size: tuple[int, int]) -> Profile:
         macs=trace.macs,
         work=tuple((times, *work[1:]) for work, times in works.items() if any(work[1:])),
         peaks=tuple(
-            (width, tuple((line.fixed, line.per_image) for line in inference_peaks(trace, dtype)))
-            for width, dtype in _MEMORY_DTYPES.items()
+            (width, tuple((line.fixed, line.per_image) for line in lines))
+            for width, lines in zip(_MEMORY_DTYPES, peaks, strict=True)
         ),
         lower_bound=trace.is_lower_bound,
         problem="",
@@ -210,7 +217,9 @@ class Setting(NamedTuple):
     def statement(self) -> str:
         """What times and memory are of, in half a sentence."""
         name = "float32 as TF32" if self.dtype == "tf32" else self.dtype
-        return f"{self.device.name}, {name}, batch of {self.batch:,}"
+        return _("{name}, {name2}, batch of {batch:,}").format(
+            name=self.device.name, name2=name, batch=self.batch
+        )
 
 
 def dtypes_of(device: Device) -> tuple[str, ...]:

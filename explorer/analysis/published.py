@@ -9,6 +9,7 @@ from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
+from explorer.text import _
 from explorer.trace.records import OpRecord, Trace
 
 Options = dict[str, int | tuple[int, ...]]
@@ -70,10 +71,10 @@ class PublishedRow(NamedTuple):
         # Half a unit for doubles that stand exactly between two digits.
         gaps = [(exact - value, digit) for value, exact, digit in printed if value is not None]
         if all(abs(gap) <= digit / 2 + 0.5 for gap, digit in gaps):
-            return "The exact value, rounded to the digits that are printed."
+            return _("The exact value, rounded to the digits that are printed.")
         if all(abs(gap) <= digit / 2 + 0.5 or 0 <= gap < digit for gap, digit in gaps):
-            return "The exact value, cut off after the digits that are printed."
-        return "No rounding and no counting rule that we know of gives the printed value."
+            return _("The exact value, cut off after the digits that are printed.")
+        return _("No rounding and no counting rule that we know of gives the printed value.")
 
 
 def read_data(file: str) -> list[dict[str, str]]:

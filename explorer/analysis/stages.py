@@ -8,6 +8,7 @@ stage of the op that ends it, so that a block that halves the resolution opens i
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import ceil, log2, prod
@@ -77,10 +78,23 @@ def resolutions(trace: Trace) -> tuple[Shape, ...]:
     return tuple(_resolutions(trace, Dataflow(trace)))
 
 
-def stages(trace: Trace, convention: Convention = DEFAULT) -> tuple[Stage, ...]:
-    """Cut the network where the resolution along its main path changes."""
-    rows = layers(trace, convention=convention)
-    runs = _runs(trace)
+def stages(
+    trace: Trace,
+    convention: Convention = DEFAULT,
+    *,
+    rows: tuple[Layer, ...] | None = None,
+    sizes: tuple[Shape, ...] | None = None,
+) -> tuple[Stage, ...]:
+    """Cut the network where the resolution along its main path changes.
+
+    Args:
+        trace: a traced forward.
+        convention: what `cost` counts.
+        rows: those to cut, made by `layers` in the same convention; made here if None.
+        sizes: what `resolutions` returns; made here if None.
+    """
+    rows = layers(trace, convention=convention) if rows is None else rows
+    runs = _runs(trace, sizes)
     if not rows or not runs:
         return ()
     place = 0
@@ -113,13 +127,13 @@ def stages(trace: Trace, convention: Convention = DEFAULT) -> tuple[Stage, ...]:
 # --- cutting -------------------------------------------------------------------------------
 
 
-def _runs(trace: Trace) -> list[_Run]:
+def _runs(trace: Trace, known: tuple[Shape, ...] | None) -> list[_Run]:
     """Cut the main path, drop the cuts that separate no work, and find the head."""
     flow = Dataflow(trace)
     trunk = flow.trunk()
     if not trunk:
         return []
-    sizes = _resolutions(trace, flow)
+    sizes = _resolutions(trace, flow) if known is None else known
     runs: list[_Run] = []
     before, covered = -1, False
     for index in trunk:
@@ -143,7 +157,7 @@ def _runs(trace: Trace) -> list[_Run]:
     return runs
 
 
-def _note_parallel(trace: Trace, runs: list[_Run], sizes: list[Shape]) -> None:
+def _note_parallel(trace: Trace, runs: list[_Run], sizes: Sequence[Shape]) -> None:
     """Mark the runs in which resolutions between theirs and the one before do work.
 
     A block that opens a stage works at the old resolution and at the new one, or, behind a

@@ -49,10 +49,14 @@ def summary(diff: Diff, names: tuple[str, str] | None = None) -> list[str]:
     left, right = names or (diff.left.name, diff.right.name)
     if all(row.status == "same" for row in diff.rows):
         return [_same(diff, left, right)]
+    if diff.rewritten:
+        return [_rewritten(diff, left, right)]
     partners = pairs(diff)
     counts = _counts(diff, partners)
     found = [_tokens(diff), counts, _blocks(diff, partners, bool(counts)), _loose(diff, partners)]
     told = [clause for clause in (*found, _idle(diff)) if clause]
+    if not told and (diff.left.params, diff.left.cost) == (diff.right.params, diff.right.cost):
+        return [_rewritten(diff, left, right)]
     if not told:
         told = ["in layers that compute nothing, such as reshaping and dropout"]
     closing = f"{_stages(diff.stages, left, right)}; {_totals(diff)}."
@@ -76,6 +80,23 @@ def _same(diff: Diff, left: str, right: str) -> str:
         return f"{left} and {again} are identical: {layers}; {size}."
     memory = _ratio(diff.left.activation_bytes, diff.right.activation_bytes, "activation memory")
     return f"{right} differs from {left} in the input alone: {layers}; {_totals(diff)}, {memory}."
+
+
+def _rewritten(diff: Diff, left: str, right: str) -> str:
+    """That two implementations are one network, and by which layers they write it differently."""
+    rows = [row for row in diff.rows if row.left and row.right and row.left.macs]
+    others = [row for row in rows if any(change.what == "operation" for change in row.changes)]
+    same = len(rows) - len(others)
+    weighted = sum(bool(row.left and row.left.macs) for row in diff.rows)
+    agree = f"all {count(weighted)}" if same == weighted else f"{count(same)} of {count(weighted)}"
+    agree += " layers with weights or products are the same"
+    if told := dict.fromkeys(_changed(row, [*row.changes][:1]) for row in others):
+        agree += f" ({', '.join(told)})"
+    size = f"{compact(diff.left.params)} params, {compact(diff.left.cost)} {diff.unit}"
+    return (
+        f"{right} is the same network as {left}, written differently: {agree}; {size} in both. "
+        "What differs is how tensors are laid out, and layers that compute nothing."
+    )
 
 
 def _totals(diff: Diff) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from explorer.text import _
+
 Shape = tuple[int, ...]
 
 _SI = ("", "K", "M", "G", "T", "P", "E")
@@ -40,6 +42,11 @@ def percent(x: float) -> str:
     if 0 < x < 0.0005:
         return "<0.1%"
     return f"{100 * x:.1f}%"
+
+
+def threads_text(n: int) -> str:
+    """A number of threads: "1 thread", "2 threads"."""
+    return _("1 thread") if n == 1 else _("{n:,} threads").format(n=n)
 
 
 def shape_text(shape: Shape, *, batch: bool = False) -> str:

@@ -16,13 +16,16 @@ _BAR = 6.0
 """Height of a card's bar."""
 
 
-def scene_svg(scene: Scene, *, dark: bool = False, heat: Heat | None = None) -> str:
+def scene_svg(
+    scene: Scene, *, dark: bool = False, heat: Heat | None = None, bare: bool = False
+) -> str:
     """Draw a scene, with its title, caption and the meaning of its colours.
 
     Args:
         scene: what to draw.
         dark: draw for a dark page.
         heat: colour boxes by a quantity, see `heat.scene_heat`.
+        bare: only the drawing, for a page that says the rest.
     """
     sheet = Sheet(dark=dark)
     sheet.reach((0, 0), (scene.width, scene.height))
@@ -45,6 +48,18 @@ def scene_svg(scene: Scene, *, dark: bool = False, heat: Heat | None = None) -> 
             text.x, text.y, text.text, text.size, anchor=text.anchor, muted=text.muted,
             bold=text.bold, italic=text.italic,
         )  # fmt: skip
+    if not bare:
+        _draw_frame(sheet, scene, heat)
+    kinds = ", ".join(map(_, kinds_of(scene)))
+    said = _("{boxes} boxes and {lines} lines. Kinds: {kinds}.").format(
+        boxes=len(scene.nodes), lines=len(scene.edges), kinds=kinds
+    )
+    description = f"{scene.caption} {said}"
+    return sheet.document(scene.title, description)
+
+
+def _draw_frame(sheet: Sheet, scene: Scene, heat: Heat | None) -> None:
+    """The title, the caption, and what the colours mean."""
     sheet.text(0, -34, scene.title, 15, anchor="start", bold=True)
     low = scene.height + 30
     for line in caption_lines(scene):
@@ -54,12 +69,6 @@ def scene_svg(scene: Scene, *, dark: bool = False, heat: Heat | None = None) -> 
         _draw_scale(sheet, heat, low + 8)
     else:
         _draw_legend(sheet, scene, low + 8)
-    kinds = ", ".join(map(_, kinds_of(scene)))
-    said = _("{boxes} boxes and {lines} lines. Kinds: {kinds}.").format(
-        boxes=len(scene.nodes), lines=len(scene.edges), kinds=kinds
-    )
-    description = f"{scene.caption} {said}"
-    return sheet.document(scene.title, description)
 
 
 def kinds_of(scene: Scene) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from explorer.analysis.stages import Stage
 from explorer.analysis.units import compact, memory, percent, shape_text
 from explorer.figures._layout import styled
 from explorer.figures.theme import INK, KIND_COLORS, contrast, tint
+from explorer.text import _
 
 MEASURES: Final = ("params", "cost", "activation_bytes")
 """What can be compared: fields of `Stage` and `Curve`."""
@@ -68,7 +69,7 @@ def stage_bars(comparison: Comparison, *, measure: str = "cost", theme: str = "l
             hovertemplate="%{customdata[0]}<extra></extra>",
         )
     title = measure_title(measure, comparison.unit)
-    styled(figure, f"{title} by stage", theme, height=170 + 52 * len(names))
+    styled(figure, _("{title} by stage").format(title=title), theme, height=170 + 52 * len(names))
     figure.update_layout(
         barmode="stack",
         bargap=0.3,
@@ -106,7 +107,7 @@ def cumulative_curves(
             ],
             hovertemplate="%{customdata[0]}: %{customdata[1]}",
         )
-    styled(figure, f"{title}, summed up layer by layer", theme, height=460)
+    styled(figure, _("{title}, summed up layer by layer").format(title=title), theme, height=460)
     figure.update_layout(hovermode="x", margin_b=80)
     figure.update_xaxes(
         title_text="Layers so far, of each model's own", ticksuffix="%", range=[0, 101],
@@ -117,7 +118,7 @@ def cumulative_curves(
 
 
 def _axis_title(measure: str, title: str) -> str:
-    return f"{title} (bytes)" if measure == "activation_bytes" else title
+    return _("{title} (bytes)").format(title=title) if measure == "activation_bytes" else title
 
 
 def _amount(value: int, measure: str) -> str:

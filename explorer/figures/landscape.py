@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from math import log10
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import plotly.graph_objects as go
 
@@ -12,6 +12,7 @@ from explorer.analysis.landscape import MEASURES, Candidate, Measure, front
 from explorer.figures._layout import styled
 from explorer.figures.theme import INK, KIND_COLORS, MUTED_INK
 from explorer.figures.timeline import GROUPS
+from explorer.text import _
 
 Colored = Literal["principle", "source", "year", "top1"]
 
@@ -56,6 +57,7 @@ def landscape(
     color: str = "principle",
     marked: Sequence[str] = (),
     setting: str = "",
+    way: str = "",
     theme: str = "light",
 ) -> go.Figure:
     """A dot for each model that limits leave, faint ones for the others, and the front.
@@ -70,6 +72,7 @@ def landscape(
         color: one of `COLORS`.
         marked: names of models that get a ring.
         setting: what predicted times and memory are of, for the hover cards.
+        way: what recorded times are of; likewise.
         theme: "light" or "dark".
 
     Returns:
@@ -82,13 +85,21 @@ def landscape(
     _faint(figure, faint, excluded, (x, y), theme)
     _front(figure, best, x, y, theme)
     diameters = _diameters(shown, MEASURES.get(size))
+    said = _Said(setting, way)
     if color in ("year", "top1"):
-        _by_value(figure, shown, (x, y), MEASURES[color], diameters, setting, theme)
+        _by_value(figure, shown, (x, y), MEASURES[color], diameters, said, theme)
     else:
-        _by_group(figure, shown, (x, y), color, diameters, setting, theme)
+        _by_group(figure, shown, (x, y), color, diameters, said, theme)
     _rings(figure, [each for each in candidates if each.name in marked], x, y, diameters, theme)
-    _labels(figure, shown, best, marked, x, y, theme)
-    styled(figure, f"{y.title} against {x.title[:1].lower()}{x.title[1:]}", theme, height=_HEIGHT)
+    _labels(figure, shown, faint, best, marked, (x, y), theme)
+    styled(
+        figure,
+        _("{title} against {lower}{title2}").format(
+            title=y.title, lower=x.title[:1].lower(), title2=x.title[1:]
+        ),
+        theme,
+        height=_HEIGHT,
+    )
     if x.key in ("macs", "top1", "reid_map", "reid_rank1"):
         figure.update_layout(title_text=f"{y.title} against {x.title}")
     figure.update_xaxes(showgrid=True)
@@ -152,6 +163,13 @@ def _diameters(shown: Sequence[Candidate], measure: Measure | None) -> dict[str,
 Axes = tuple[Measure, Measure]
 
 
+class _Said(NamedTuple):
+    """What times are of, for the hover cards."""
+
+    setting: str
+    way: str
+
+
 def _faint(
     figure: go.Figure,
     faint: Sequence[Candidate],
@@ -198,14 +216,14 @@ def _by_group(
     axes: Axes,
     color: str,
     diameters: Mapping[str, float],
-    setting: str,
+    said: _Said,
     theme: str,
 ) -> None:
     for group, (kind, symbol) in _LOOKS.items():
         members = [each for each in shown if _group(each, color) == group]
         if members:
             marker = {"color": KIND_COLORS[theme][kind], "symbol": symbol}
-            _dots(figure, members, axes, group, marker, diameters, setting)
+            _dots(figure, members, axes, group, marker, diameters, said)
 
 
 def _group(each: Candidate, color: str) -> str:
@@ -221,7 +239,7 @@ def _by_value(
     axes: Axes,
     measure: Measure,
     diameters: Mapping[str, float],
-    setting: str,
+    said: _Said,
     theme: str,
 ) -> None:
     known = [each for each in shown if measure.of(each) is not None]
@@ -229,7 +247,7 @@ def _by_value(
     if unknown:
         marker: dict[str, Any] = {"color": MUTED_INK[theme], "symbol": "circle-open"}
         name = f"{measure.title} not known"
-        _dots(figure, unknown, axes, name, marker, diameters, setting)
+        _dots(figure, unknown, axes, name, marker, diameters, said)
     if known:
         bar = {"title": {"text": measure.label, "side": "top"}, "thickness": 10, "len": 0.9}
         if measure.key == "year":
@@ -240,7 +258,7 @@ def _by_value(
             "showscale": True,
             "colorbar": bar,
         }
-        _dots(figure, known, axes, measure.title, marker, diameters, setting)
+        _dots(figure, known, axes, measure.title, marker, diameters, said)
         figure.data[-1].showlegend = False
 
 
@@ -251,7 +269,7 @@ def _dots(
     name: str,
     marker: Mapping[str, Any],
     diameters: Mapping[str, float],
-    setting: str,
+    said: _Said,
 ) -> None:
     figure.add_scatter(
         x=list(map(_at(axes[0]), members)),
@@ -267,7 +285,7 @@ def _dots(
         selected={"marker": {"opacity": 0.85}},
         unselected={"marker": {"opacity": 0.85}},
         customdata=[[each.name] for each in members],
-        text=[_card(each, setting) for each in members],
+        text=[_card(each, said) for each in members],
         hovertemplate="%{text}<extra></extra>",
     )
 
@@ -276,7 +294,7 @@ def _two(each: Candidate, axes: Axes) -> str:
     return "<br>".join(f"{axis.title}: {axis.text(axis.of(each))}" for axis in dict.fromkeys(axes))
 
 
-def _card(each: Candidate, setting: str) -> str:
+def _card(each: Candidate, said: _Said) -> str:
     """Everything that is known of one model."""
     year = f", {each.year}" if each.year else ""
     at_least = "at least " if each.lower_bound else ""
@@ -287,7 +305,10 @@ def _card(each: Candidate, setting: str) -> str:
     if each.ms is not None:
         ms, held = MEASURES["ms"].text(each.ms), MEASURES["memory"].text(each.memory)
         lines.append(f"Predicted {at_least}{ms}, peak memory {held}")
-        lines.append(f"({setting})" if setting else "")
+        lines.append(f"({said.setting})" if said.setting else "")
+    if each.recorded_ms is not None:
+        lines.append(f"Recorded {MEASURES['recorded_ms'].text(each.recorded_ms)}")
+        lines.append(f"({said.way})" if said.way else "")
     if each.top1 is None:
         lines.append("No citable ImageNet accuracy")
     else:
@@ -327,45 +348,73 @@ def _rings(
 def _labels(
     figure: go.Figure,
     shown: Sequence[Candidate],
+    faint: Sequence[Candidate],
     best: Sequence[Candidate],
     marked: Sequence[str],
-    x: Measure,
-    y: Measure,
+    axes: Axes,
     theme: str,
 ) -> None:
     """Name the marked models and as many of the front as have room beside each other."""
-    spots = {each.name: (_place(x, each), _place(y, each)) for each in shown}
-    if not spots:
-        return
-    lows = [min(spot[axis] for spot in spots.values()) for axis in (0, 1)]
-    spans = [
-        (max(spot[axis] for spot in spots.values()) - low) or 1
-        for axis, low in zip((0, 1), lows, strict=True)
-    ]
+    x, y = axes
+    spots = _spots((*shown, *faint), axes)
     first = [each for each in shown if each.name in marked]
-    taken: list[tuple[float, float, float]] = []
+    taken: list[_Box] = []
     for each in (*first, *(each for each in best if each.name not in marked)):
-        at = spots[each.name]
-        left = (at[0] - lows[0]) / spans[0] * _WIDTH
-        height = (at[1] - lows[1]) / spans[1] * (_HEIGHT - 150)
         # Beyond the front, where no dot is; a marked model's name on the other side of it.
         to_right, upwards = (x.more, y.more) if each in best else (not x.more, not y.more)
-        start = left if to_right else left - 7 * len(each.title)
-        end = start + 7 * len(each.title) + 8
-        height += 14 if upwards else -14
-        free = all(end < a or start > b or abs(height - h) > 15 for a, b, h in taken)
-        if free and len(taken) < _LABELS:
-            taken.append((start, end, height))
-            figure.add_annotation(
-                x=at[0],
-                y=at[1],
-                text=each.title,
-                showarrow=False,
-                xanchor="left" if to_right else "right",
-                xshift=4 if to_right else -4,
-                yshift=12 if upwards else -12,
-                font={"size": 11.5, "color": INK[theme]},
-            )
+        box = _box(each.title, spots[each.name], to_right, upwards)
+        crowded: list[_Box] = []
+        if box.start < 0 or box.end > _WIDTH:  # it would run over the axis, or out of the chart
+            to_right = not to_right
+            box = _box(each.title, spots[each.name], to_right, upwards)
+            crowded = [_Box(left - 6, left + 6, up) for left, up in spots.values()]
+        if any(map(box.meets, (*taken, *crowded))) or len(taken) >= _LABELS:
+            continue
+        taken.append(box)
+        figure.add_annotation(
+            x=_place(x, each),
+            y=_place(y, each),
+            text=each.title,
+            showarrow=False,
+            xanchor="left" if to_right else "right",
+            xshift=4 if to_right else -4,
+            yshift=12 if upwards else -12,
+            font={"size": 11.5, "color": INK[theme]},
+        )
+
+
+class _Box(NamedTuple):
+    """Where a label is, in pixels from the chart's lower left corner."""
+
+    start: float
+    end: float
+    height: float
+
+    def meets(self, other: _Box) -> bool:
+        apart = self.end < other.start or self.start > other.end
+        return not apart and abs(self.height - other.height) <= 15
+
+
+def _box(title: str, spot: tuple[float, float], to_right: bool, upwards: bool) -> _Box:
+    left, height = spot
+    start = left if to_right else left - 7 * len(title)
+    return _Box(start, start + 7 * len(title) + 8, height + (14 if upwards else -14))
+
+
+def _spots(drawn: Sequence[Candidate], axes: Axes) -> dict[str, tuple[float, float]]:
+    """Where each dot is, in pixels from the lower left one."""
+    places = {each.name: [_place(axis, each) for axis in axes] for each in drawn}
+    lows = [min((place[i] for place in places.values()), default=0) for i in (0, 1)]
+    highs = [max((place[i] for place in places.values()), default=1) for i in (0, 1)]
+    spans = [(high - low) or 1 for low, high in zip(lows, highs, strict=True)]
+    sizes = (_WIDTH, _HEIGHT - 150)
+    return {
+        name: (
+            (place[0] - lows[0]) / spans[0] * sizes[0],
+            (place[1] - lows[1]) / spans[1] * sizes[1],
+        )
+        for name, place in places.items()
+    }
 
 
 def _place(measure: Measure, each: Candidate) -> float:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import plotly.graph_objects as go
 
 from explorer.figures._layout import styled
-from explorer.figures.theme import KIND_COLORS
+from explorer.figures.theme import KIND_COLORS, PAPER
 
 _LOOKS: Final = (
     ("convolution", "circle", "solid"),
@@ -21,6 +21,8 @@ _LOOKS: Final = (
 MOST_CURVES: Final = len(_LOOKS)
 _STRIP: Final = 0.05
 """Of the figure's height, for the crosses of one model."""
+_FAR_APART: Final = 30
+"""Largest and smallest value from which on a logarithmic axis is needed to see both."""
 _WRAP: Final = 48
 """Characters of a line of hover text."""
 
@@ -35,6 +37,8 @@ class Mark(NamedTuple):
     """What is said when it is pointed at; may hold "<br>"."""
     layer: str = ""
     """Path of the layer that breaks."""
+    spread: tuple[float, float] | None = None
+    """Between which values most of what was measured lies."""
 
 
 class Curve(NamedTuple):
@@ -54,6 +58,7 @@ def sweep_curves(
     large: bool = True,
     log_x: bool = False,
     log_y: bool = False,
+    measured: Sequence[Curve] = (),
     theme: str = "light",
 ) -> go.Figure:
     """A line for each model; what a model does not take is a cross on the horizontal axis.
@@ -69,11 +74,14 @@ def sweep_curves(
         large: write the quantity's ticks with SI prefixes, "20G", instead of in full.
         log_x: draw the swept value on a logarithmic axis, unless one is not above 0.
         log_y: likewise the quantity.
+        measured: for each curve what was measured of it, drawn beside it in its colour, with open
+            symbols and bars from the first to the last tenth; the quantity's axis is logarithmic
+            where both would not be seen otherwise.
         theme: "light" or "dark".
 
     Returns:
-        Two scatter traces for each curve, the line and the crosses. A cross's custom data is the
-        layer that breaks.
+        Two scatter traces for each curve, the line and the crosses, then one for each that was
+        measured. A cross's custom data is the layer that breaks.
     """
     figure = go.Figure()
     crossed = [curve.name for curve in curves if curve.illegal]
@@ -110,9 +118,14 @@ def sweep_curves(
             text=[_hover(curve.name, mark) for mark in curve.illegal],
             hovertemplate="%{text}<extra></extra>",
         )
+    for curve, look in zip(measured, _LOOKS, strict=False):
+        if curve.legal:
+            _measured(figure, curve, look, theme)
     styled(figure, title, theme, height=460)
-    marks = [mark for curve in curves for mark in (*curve.legal, *curve.illegal)]
+    marks = [mark for curve in (*curves, *measured) for mark in (*curve.legal, *curve.illegal)]
     values = [mark.y for mark in marks if mark.y is not None]
+    # What is predicted for one device and measured on another may be far apart.
+    log_y = log_y or (any(curve.legal for curve in measured) and _far_apart(values))
     strip = _STRIP * len(crossed)
     figure.update_xaxes(
         title_text=x_title,
@@ -137,6 +150,41 @@ def sweep_curves(
             "fixedrange": True,
         },
     )
+
+
+def _measured(figure: go.Figure, curve: Curve, look: tuple[str, str, str], theme: str) -> None:
+    """What was measured of one model; a thin line leads the eye from point to point."""
+    kind, symbol, _ = look
+    color = KIND_COLORS[theme][kind]
+    spreads = [mark.spread or (mark.y or 0, mark.y or 0) for mark in curve.legal]
+    values = [mark.y or 0 for mark in curve.legal]
+    figure.add_scatter(
+        x=[mark.x for mark in curve.legal],
+        y=values,
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": [high - y for (_, high), y in zip(spreads, values, strict=True)],
+            "arrayminus": [y - low for (low, _), y in zip(spreads, values, strict=True)],
+            "thickness": 1,
+            "width": 3,
+        },
+        name=curve.name,
+        mode="lines+markers",
+        line={"color": color, "width": 1},
+        marker={
+            "color": PAPER[theme],
+            "size": 9,
+            "symbol": symbol,
+            "line": {"color": color, "width": 2},
+        },
+        text=[_hover(curve.name, mark) for mark in curve.legal],
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _far_apart(values: Sequence[float]) -> bool:
+    return min(values, default=0) > 0 and max(values) > _FAR_APART * min(values)
 
 
 def _type(log: bool, values: Sequence[float]) -> str:

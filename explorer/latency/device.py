@@ -16,6 +16,7 @@ import torch
 
 from explorer.errors import MeasurementError
 from explorer.latency.records import Environment, Progress, ProgressCallback
+from explorer.text import _
 
 _POLL_SECONDS = 0.2
 
@@ -35,7 +36,9 @@ def resolve_device(device: str) -> torch.device:
     wanted = "cuda:0" if device == "cuda" else "cpu" if device == "cpu:0" else device
     if wanted not in present:
         raise MeasurementError(
-            f"There is no device {device!r} on this machine: choose auto or {', '.join(present)}."
+            _("There is no device {device!r} on this machine: choose auto or {present}.").format(
+                device=device, present=", ".join(present)
+            )
         )
     return torch.device(wanted)
 
@@ -45,6 +48,11 @@ def available_devices() -> tuple[str, ...]:
     gpus = tuple(f"cuda:{index}" for index in range(torch.cuda.device_count()))
     mps = ("mps",) if torch.backends.mps.is_available() else ()
     return (*gpus, *mps, "cpu")
+
+
+def default_threads() -> int:
+    """Threads that torch uses for one operation on the CPU unless told otherwise."""
+    return torch.get_num_threads()
 
 
 def describe(device: torch.device, threads: int) -> Environment:
@@ -72,6 +80,19 @@ def free_memory(device: torch.device) -> int | None:
         return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
     known = [n for n in (_system_memory(), _container_memory()) if n is not None]
     return min(known, default=None)
+
+
+def total_memory(device: torch.device) -> int | None:
+    """Bytes of memory that `device` has in all; None where not known."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    if device.type == "mps":
+        return int(torch.mps.recommended_max_memory())
+    found = re.search(r"MemTotal:\s+(\d+) kB", _read("/proc/meminfo"))
+    system = int(found[1]) * 1024 if found else _system_memory()
+    limit = _read("/sys/fs/cgroup/memory.max").strip()
+    known = [system, int(limit) if limit.isdigit() else None]
+    return min((n for n in known if n is not None), default=None)
 
 
 def _system_memory() -> int | None:
@@ -120,15 +141,20 @@ def _read(path: str) -> str:
 
 
 class DeviceQueue:
-    """First come, first served: two measurements at once on one device would both be wrong."""
+    """First come, first served: two measurements at once on one device would both be wrong.
 
-    def __init__(self) -> None:
+    Args:
+        places: how many may go on at once; a device that is measured has one.
+    """
+
+    def __init__(self, places: int = 1) -> None:
+        self._places = places
         self._changed = threading.Condition()
         self._tickets: deque[object] = deque()
 
     @contextmanager
     def turn(self, report: ProgressCallback, check_cancelled: Callable[[], None]) -> Iterator[None]:
-        """Wait until every measurement that came before is done, then hold the device.
+        """Wait until a place is free and nobody who came before waits for it, then hold it.
 
         Args:
             report: told the position in the queue whenever it changes.
@@ -141,7 +167,7 @@ class DeviceQueue:
             seen = 0
             while True:
                 with self._changed:
-                    ahead = self._tickets.index(ticket)
+                    ahead = max(self._tickets.index(ticket) - self._places + 1, 0)
                     if ahead and ahead == seen:
                         self._changed.wait(_POLL_SECONDS)
                 if not ahead:

@@ -14,7 +14,9 @@ from importlib.resources import files
 from pathlib import Path
 
 from explorer.errors import RecordError
+from explorer.latency.calibration import SHIPPED
 from explorer.latency.records import Environment, LatencyRecord, from_json
+from explorer.text import _
 
 _LARGEST_FILE = 64 * 2**20
 _TIMM_COLUMNS = ("model", "infer_img_size", "infer_batch_size", "infer_samples_per_sec")
@@ -56,7 +58,7 @@ def _is_on(record: LatencyRecord, device: str) -> bool:
 def _shipped() -> Iterator[LatencyRecord]:
     folder = files("explorer") / "data" / "latency"
     for file in sorted(folder.iterdir(), key=lambda file: file.name):
-        if file.name.endswith(".jsonl"):
+        if file.name.endswith(".jsonl") and file.name != SHIPPED:
             for record in from_json(file.read_text(encoding="utf-8")):
                 yield replace(record, source="recorded")
 
@@ -83,15 +85,21 @@ def read_records(
     try:
         if path.stat().st_size > _LARGEST_FILE:
             raise RecordError(
-                f"{path.name} is larger than {_LARGEST_FILE // 2**20} MiB: that is no file of "
-                "measurements, or too long a one."
+                _(
+                    "{name} is larger than {most} MiB: that is no file of measurements, or "
+                    "too long a one."
+                ).format(name=path.name, most=_LARGEST_FILE // 2**20)
             )
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise RecordError(f"{path.name} cannot be read: {error.strerror}.") from error
+        raise RecordError(
+            _("{name} cannot be read: {reason}.").format(name=path.name, reason=error.strerror)
+        ) from error
     except UnicodeDecodeError as error:
         raise RecordError(
-            f"{path.name} is not text: it should hold JSON lines or timm's benchmark CSV."
+            _("{name} is not text: it should hold JSON lines or timm's benchmark CSV.").format(
+                name=path.name
+            )
         ) from error
     try:
         return parse_records(
@@ -121,8 +129,10 @@ def parse_records(
         missing = [name for name in _TIMM_COLUMNS if name not in (rows.fieldnames or ())]
         if missing:
             raise RecordError(
-                "This is neither JSON lines of ours nor a CSV of timm's inference benchmark, "
-                f"which has the columns {', '.join(_TIMM_COLUMNS)}: {missing[0]} is missing."
+                _(
+                    "This is neither JSON lines of ours nor a CSV of timm's inference "
+                    "benchmark, which has the columns {columns}: {missing} is missing."
+                ).format(columns=", ".join(_TIMM_COLUMNS), missing=missing[0])
             )
         environment = Environment(
             device=_UNKNOWN,
@@ -145,7 +155,9 @@ def parse_records(
             if row["infer_samples_per_sec"]
         ]
     except csv.Error as error:
-        raise RecordError(f"Line {rows.line_num} is no CSV ({error}).") from error
+        raise RecordError(
+            _("Line {line} is no CSV ({error}).").format(line=rows.line_num, error=error)
+        ) from error
 
 
 def _timm_record(row: dict[str, str | None], line: int, environment: Environment) -> LatencyRecord:
@@ -158,8 +170,10 @@ def _timm_record(row: dict[str, str | None], line: int, environment: Environment
             raise ValueError("a number is not above 0")
     except (ValueError, ZeroDivisionError) as error:
         raise RecordError(
-            f"Line {line} has no whole numbers above 0 as image and batch size, or no throughput "
-            "above 0."
+            _(
+                "Line {line} has no whole numbers above 0 as image and batch size, or no "
+                "throughput above 0."
+            ).format(line=line)
         ) from error
     return LatencyRecord(
         model=row["model"] or _UNKNOWN,

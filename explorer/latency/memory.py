@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import torch
 
+from explorer.text import _
 from explorer.trace.records import Trace
 
 # Peaks of the real allocator were up to half above the liveness peak (scratch of convolutions).
@@ -63,5 +64,5 @@ def largest_batch(trace: Trace, batch: int, free: int, dtype: torch.dtype, *, we
 def advice(fitting: int) -> str:
     """What to do about too little memory."""
     if fitting < 1:
-        return "not even one image would fit, so choose a smaller input or model."
-    return f"the largest batch that would fit is about {fitting:,}."
+        return _("not even one image would fit, so choose a smaller input or model.")
+    return _("the largest batch that would fit is about {fitting:,}.").format(fitting=fitting)

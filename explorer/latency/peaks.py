@@ -17,6 +17,7 @@ from explorer.latency.device import free_memory, queue_of, resolve_device
 from explorer.latency.measure import said_in_a_sentence
 from explorer.latency.plan import DTYPES
 from explorer.latency.runs import Limits, Samples, Watch, ready, time_runs
+from explorer.text import _
 
 _SMALLEST_SIDE = 512
 _LARGEST_SIDE = 8192
@@ -24,6 +25,7 @@ _LARGEST_SIDE = 8192
 _LONG_ENOUGH = 5e-3
 # Several times the last cache of most devices, so that the copy goes to memory and back.
 _COPY_BYTES = 256 * 2**20
+_NOBODY = Watch()
 
 
 class MeasuredPeaks(NamedTuple):
@@ -65,51 +67,91 @@ def measure_peaks(
             above 0, or a product that torch has no kernel for or that takes too long here.
     """
     if dtype not in DTYPES:
-        raise MeasurementError(f"There is no dtype {dtype!r} here: choose {', '.join(DTYPES)}.")
-    if not max_seconds > 0:
-        raise MeasurementError(f"max_seconds={max_seconds!r} should be above 0.")
-    where = resolve_device(device)
-    free = free_memory(where)
-    if free is not None and free < 3 * _COPY_BYTES:
         raise MeasurementError(
-            f"The measurement needs {3 * _COPY_BYTES / 2**30:.2g} GiB on {where}, where "
-            f"{free / 2**30:.2g} GiB are free."
+            _("There is no dtype {dtype!r} here: choose {dtypes}.").format(
+                dtype=dtype, dtypes=", ".join(DTYPES)
+            )
         )
-    stopwatch = clock.stopwatch_for(where)
+    if not max_seconds > 0:
+        raise MeasurementError(
+            _("max_seconds={max_seconds!r} should be above 0.").format(max_seconds=max_seconds)
+        )
+    where = resolve_device(device)
+    check_copy_fits(where)
+    stopwatch = stopwatch_of(where)
     number_type: torch.dtype = getattr(torch, dtype)
-    with (
-        queue_of(where).turn(lambda _: None, lambda: None),
-        said_in_a_sentence("A matrix product", where, number_type),
-    ):
-        operations = _product_rate(where, number_type, stopwatch, max_seconds / 2)
-        nbytes = _copy_rate(where, stopwatch, max_seconds / 2)
+    with queue_of(where).turn(lambda _: None, lambda: None):
+        operations = product_rate(where, number_type, stopwatch, max_seconds / 2)
+        nbytes = copy_rate(where, stopwatch, max_seconds / 2)
     return MeasuredPeaks(operations, nbytes)
 
 
-def _product_rate(
-    where: torch.device, dtype: torch.dtype, stopwatch: Stopwatch, seconds: float
+def stopwatch_of(where: torch.device) -> Stopwatch:
+    """The clock of a device, asked for where a test can put another in its place."""
+    return clock.stopwatch_for(where)
+
+
+def check_copy_fits(where: torch.device) -> None:
+    """Refuse before anything is allocated.
+
+    Raises:
+        MeasurementError: too little memory is free.
+    """
+    free = free_memory(where)
+    if free is not None and free < 3 * _COPY_BYTES:
+        raise MeasurementError(
+            _(
+                "The measurement needs {need:.2g} GiB on {where}, where {free:.2g} GiB are free."
+            ).format(need=3 * _COPY_BYTES / 2**30, where=where, free=free / 2**30)
+        )
+
+
+def product_rate(
+    where: torch.device,
+    dtype: torch.dtype,
+    stopwatch: Stopwatch,
+    seconds: float,
+    watch: Watch = _NOBODY,
 ) -> float:
-    """Double the matrices until one product takes long enough to be timed, then time it well."""
+    """Double the matrices until one product takes long enough to be timed, then time it well.
+
+    Raises:
+        MeasurementError: torch has no such product here, it takes too long, or cancelled.
+    """
     side = _SMALLEST_SIDE
     best = 0.0
-    while True:
-        a, b = (torch.randn(side, side, device=where).to(dtype) for _ in range(2))
-        samples = _samples(_Product(), (a, b), stopwatch, seconds)
-        fastest = min(samples.seconds)
-        best = max(best, 2 * side**3 / fastest)
-        if fastest >= _LONG_ENOUGH or side >= _LARGEST_SIDE:
-            return best
-        side *= 2
+    with said_in_a_sentence(_("A matrix product"), where, dtype):
+        while True:
+            a, b = (torch.randn(side, side, device=where).to(dtype) for _ in range(2))
+            samples = sampled(_Product(), (a, b), stopwatch, seconds, watch)
+            fastest = min(samples.seconds)
+            best = max(best, 2 * side**3 / fastest)
+            if fastest >= _LONG_ENOUGH or side >= _LARGEST_SIDE:
+                return best
+            side *= 2
 
 
-def _copy_rate(where: torch.device, stopwatch: Stopwatch, seconds: float) -> float:
-    source = torch.ones(_COPY_BYTES, dtype=torch.uint8, device=where)
-    samples = _samples(_Copy(), (torch.zeros_like(source), source), stopwatch, seconds)
+def copy_rate(
+    where: torch.device, stopwatch: Stopwatch, seconds: float, watch: Watch = _NOBODY
+) -> float:
+    """Bytes a second of a copy, read and written ones together.
+
+    Raises:
+        MeasurementError: out of memory, too slow, or cancelled.
+    """
+    with said_in_a_sentence("A copy", where, torch.uint8):
+        source = torch.ones(_COPY_BYTES, dtype=torch.uint8, device=where)
+        samples = sampled(_Copy(), (torch.zeros_like(source), source), stopwatch, seconds, watch)
     return 2 * _COPY_BYTES / min(samples.seconds)
 
 
-def _samples(
-    module: nn.Module, inputs: tuple[Tensor, ...], stopwatch: Stopwatch, seconds: float
+def sampled(
+    module: nn.Module,
+    inputs: tuple[Tensor, ...],
+    stopwatch: Stopwatch,
+    seconds: float,
+    watch: Watch = _NOBODY,
 ) -> Samples:
+    """Time a few runs of a module, after a warm-up."""
     with ready(module, inputs[0].device):
-        return time_runs(lambda: module(*inputs), stopwatch, Limits(2, 10, seconds), Watch())
+        return time_runs(lambda: module(*inputs), stopwatch, Limits(2, 10, seconds), watch)

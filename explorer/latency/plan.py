@@ -16,6 +16,7 @@ from explorer.latency.device import free_memory, resolve_device
 from explorer.latency.memory import advice, largest_batch, needed_bytes
 from explorer.latency.runs import Limits
 from explorer.models._registry import OptionValue
+from explorer.text import N_, _
 from explorer.trace import trace_model
 from explorer.trace.records import Trace
 from explorer.zoo import get_spec, options_for
@@ -107,9 +108,57 @@ def check_model_fits(plan: Plan) -> None:
         return
     fitting = largest_batch(plan.trace, plan.batch, free, plan.dtype, weights=own_weights)
     raise MeasurementError(
-        f"{plan.trace.model} at batch {plan.batch:,} needs about {_gib(need)} on {plan.where}, "
-        f"where {_gib(free)} are free: {advice(fitting)}"
+        _(
+            "{model} at batch {batch:,} needs about {need} on {where}, where {free} "
+            "are free: {advice}"
+        ).format(
+            model=plan.trace.model,
+            batch=plan.batch,
+            need=_gib(need),
+            where=plan.where,
+            free=_gib(free),
+            advice=advice(fitting),
+        )
     )
+
+
+class Room(NamedTuple):
+    """Whether a pass will fit, estimated before anything is built."""
+
+    need_bytes: int
+    """Of weights, activations and scratch; an estimate."""
+    free_bytes: int | None
+    """What a new allocation can have now; None where not known."""
+    batch: int
+    largest_batch: int
+    """Images that would fit; 0 if not even one does."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether it will be measured and not refused."""
+        return self.free_bytes is None or self.need_bytes <= self.free_bytes
+
+
+def room(trace: Trace, device: str, dtype: str) -> Room:
+    """Estimate what a pass needs, and what is free on a device at this moment.
+
+    Args:
+        trace: of the pass, in float32.
+        device: as `measure_latency` takes it.
+        dtype: one of `DTYPES`.
+
+    Raises:
+        MeasurementError: no such device.
+    """
+    where = resolve_device(device)
+    number_type: torch.dtype = getattr(torch, dtype)
+    shape = trace.input_shape
+    batch: Any = shape[0][0] if isinstance(shape[0], tuple) else shape[0]
+    free = free_memory(where)
+    need = int(needed_bytes(trace, number_type, weights=True))
+    if free is None:
+        return Room(need, None, batch, batch)
+    return Room(need, free, batch, largest_batch(trace, batch, free, number_type, weights=True))
 
 
 def _stands_ready(module: nn.Module, device: torch.device, dtype: torch.dtype) -> bool:
@@ -121,8 +170,10 @@ def _stands_ready(module: nn.Module, device: torch.device, dtype: torch.dtype) -
     tensors = [*module.parameters(), *module.buffers()]
     if any(tensor.is_meta for tensor in tensors):
         raise MeasurementError(
-            "The model's weights are on the meta device, where there is nothing to time: build "
-            "it on a real device first."
+            _(
+                "The model's weights are on the meta device, where there is nothing to "
+                "time: build it on a real device first."
+            )
         )
     return all(
         tensor.device == device and (tensor.dtype == dtype or not tensor.is_floating_point())
@@ -153,13 +204,14 @@ def _check_input_fits(
         trace = trace_model(model, single if len(single) > 1 else single[0], options=options)
         fitting = largest_batch(trace, 1, free, dtype, weights=True)
     raise MeasurementError(
-        f"The input alone would take {_gib(need)} on {device}, where {_gib(free)} are free: "
-        f"{advice(fitting)}"
+        _("The input alone would take {need} on {device}, where {free} are free: {advice}").format(
+            need=_gib(need), device=device, free=_gib(free), advice=advice(fitting)
+        )
     )
 
 
 def _gib(nbytes: int | Fraction) -> str:
-    return f"{float(nbytes) / 2**30:,.1f} GiB"
+    return _("{value:,.1f} GiB").format(value=float(nbytes) / 2**30)
 
 
 def _check_device_can(where: torch.device, shapes: tuple[Shape, ...], settings: Settings) -> None:
@@ -170,30 +222,32 @@ def _check_device_can(where: torch.device, shapes: tuple[Shape, ...], settings: 
     """
     cuda, dtype = where.type == "cuda", settings.dtype
     wrong = {
-        f"TF32 is a way of NVIDIA's GPUs to compute float32: leave tf32 off on {where}.": (
+        N_("TF32 is a way of NVIDIA's GPUs to compute float32: leave tf32 off on {where}."): (
             settings.tf32 and not cuda
         ),
-        f"TF32 concerns float32 alone: leave tf32 off with {dtype}, or choose float32.": (
+        N_("TF32 concerns float32 alone: leave tf32 off with {dtype}, or choose float32."): (
             settings.tf32 and dtype != "float32"
         ),
-        f"CUDA graphs exist on CUDA devices alone: leave cuda_graph off on {where}.": (
+        N_("CUDA graphs exist on CUDA devices alone: leave cuda_graph off on {where}."): (
             settings.cuda_graph is True and not cuda
         ),
-        f"Only a CUDA device's L2 cache can be emptied here: leave flush_l2 off on {where}.": (
+        N_("Only a CUDA device's L2 cache can be emptied here: leave flush_l2 off on {where}."): (
             settings.flush_l2 and not cuda
         ),
-        "MPS has no float64: choose float32, float16 or bfloat16, or the device cpu.": (
+        N_("MPS has no float64: choose float32, float16 or bfloat16, or the device cpu."): (
             where.type == "mps" and dtype == "float64"
         ),
     }
     for sentence, applies in wrong.items():
         if applies:
-            raise MeasurementError(sentence)
+            raise MeasurementError(_(sentence).format(where=where, dtype=dtype))
     flat = [shape for shape in shapes if len(shape) != _IMAGE_AXES]
     if settings.channels_last and flat:
         raise MeasurementError(
-            f"channels_last orders images, (N, C, H, W); an input of shape {flat[0]} has "
-            f"{len(flat[0])} axes: leave channels_last off, or give it four."
+            _(
+                "channels_last orders images, (N, C, H, W); an input of shape {shape} has "
+                "{axes} axes: leave channels_last off, or give it four."
+            ).format(shape=flat[0], axes=len(flat[0]))
         )
 
 
@@ -209,29 +263,55 @@ def _checked(input_shape: Shape | tuple[Shape, ...], settings: Settings) -> tupl
     for shape in shapes:
         if not shape or not all(_is_positive_integer(extent) for extent in shape):
             raise MeasurementError(
-                f"The input shape {tuple(shape)} should be whole numbers from 1 on, "
-                "the batch first: (1, 3, 224, 224)."
+                _(
+                    "The input shape {shape} should be whole numbers from 1 on, the batch "
+                    "first: (1, 3, 224, 224)."
+                ).format(shape=tuple(shape))
             )
     if settings.dtype not in DTYPES:
         raise MeasurementError(
-            f"There is no dtype {settings.dtype!r} here: choose {', '.join(DTYPES)}."
+            _("There is no dtype {dtype!r} here: choose {dtypes}.").format(
+                dtype=settings.dtype, dtypes=", ".join(DTYPES)
+            )
         )
     (warmup, runs, max_seconds), threads = settings.limits, settings.threads
-    for name, value in (("runs", runs), ("threads", 1 if threads is None else threads)):
-        if not _is_positive_integer(value):
-            raise MeasurementError(f"{name}={value!r} should be a whole number from 1 on.")
-    if threads is not None and threads > _MOST_THREADS:
+    if not _is_positive_integer(runs):
         raise MeasurementError(
-            f"threads={threads:,} should be at most {_MOST_THREADS:,}; about the number of the "
-            f"processor's cores, {os.cpu_count() or 1} here, is best."
+            _("runs={runs!r} should be a whole number from 1 on.").format(runs=runs)
         )
+    checked_threads(threads)
     if not (_is_positive_integer(warmup) and warmup <= _MOST_WARMUP):
         raise MeasurementError(
-            f"warmup={warmup!r} should be a whole number from 1 to {_MOST_WARMUP:,}."
+            _("warmup={warmup!r} should be a whole number from 1 to {most:,}.").format(
+                warmup=warmup, most=_MOST_WARMUP
+            )
         )
     if not max_seconds > 0:
-        raise MeasurementError(f"max_seconds={max_seconds!r} should be above 0.")
+        raise MeasurementError(
+            _("max_seconds={max_seconds!r} should be above 0.").format(max_seconds=max_seconds)
+        )
     return tuple(tuple(shape) for shape in shapes)
+
+
+def checked_threads(threads: int | None) -> None:
+    """Refuse a number of threads that torch could not use.
+
+    Raises:
+        MeasurementError: it is none, or far too many.
+    """
+    if threads is None:
+        return
+    if not _is_positive_integer(threads):
+        raise MeasurementError(
+            _("threads={threads!r} should be a whole number from 1 on.").format(threads=threads)
+        )
+    if threads > _MOST_THREADS:
+        raise MeasurementError(
+            _(
+                "threads={threads:,} should be at most {most:,}; about the "
+                "number of the processor's cores, {cores} here, is best."
+            ).format(threads=threads, most=_MOST_THREADS, cores=os.cpu_count() or 1)
+        )
 
 
 def _is_positive_integer(value: object) -> bool:

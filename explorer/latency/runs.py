@@ -15,6 +15,7 @@ from torch import nn
 from explorer.errors import MeasurementError
 from explorer.latency.clock import Stopwatch
 from explorer.latency.records import Progress, ProgressCallback
+from explorer.text import _
 
 _MIN_RUNS = 3
 _MAX_WARMUP_RUNS = 50
@@ -47,7 +48,7 @@ class Watch(NamedTuple):
             MeasurementError: asked to.
         """
         if self.cancel is not None and self.cancel.is_set():
-            raise MeasurementError("The measurement was cancelled.")
+            raise MeasurementError(_("The measurement was cancelled."))
 
 
 class Limits(NamedTuple):
@@ -97,9 +98,11 @@ def time_runs(
             break
     if min(warm) > limits.max_seconds:
         raise MeasurementError(
-            f"One forward pass takes {min(warm):.3g} s here, more than the "
-            f"{limits.max_seconds:g} s for the whole measurement: choose a smaller batch or "
-            "input, or more time."
+            _(
+                "One forward pass takes {seconds:.3g} s here, more than the {max_seconds:g} "
+                "s for the whole measurement: choose a smaller batch or input, or more "
+                "time."
+            ).format(seconds=min(warm), max_seconds=limits.max_seconds)
         )
     warmed()
     seconds = timed_runs(run, stopwatch, limits, watch, spent=sum(warm[1:]), beside=beside)

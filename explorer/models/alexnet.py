@@ -8,25 +8,43 @@ from the paper in one place: the input is 227x227, for the 224x224 it states doe
 One weird trick for parallelizing convolutional neural networks, Krizhevsky 2014,
 arXiv:1404.5997 (`alexnet`): the narrower one-tower net without response normalization. Departs
 from it as torchvision does: an adaptive pooling before the classifier admits other input sizes.
+
+Options turn one decision each: `activation="tanh"` is what the paper compares ReLU with (section
+3.1), `groups` its two towers (3.2), `normalization` 3.3, and `head="average"` the global average
+and single linear layer of Network In Network, arXiv:1312.4400.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 from torch import Tensor, nn
 
 from explorer.models._layers import local_response_norm
 from explorer.models._registry import Dropout, InChannels, NumClasses, Paper, register_model
 
+Activation = Literal["relu", "tanh"]
+Head = Literal["linear", "average"]
+Groups = Literal[1, 2]
 
-def _classifier(num_classes: int, dropout: float) -> nn.Sequential:
-    """Dropout, 4096, ReLU, dropout, 4096, ReLU, classes."""
+
+def _activation(option: Activation) -> nn.Module:
+    return nn.ReLU(inplace=True) if option == "relu" else nn.Tanh()
+
+
+def _classifier(
+    num_classes: int, dropout: float, activation: Activation, head: Head
+) -> nn.Sequential:
+    """Dropout, 4096, ReLU, dropout, 4096, ReLU, classes; behind a global average, classes only."""
+    if head == "average":
+        return nn.Sequential(nn.Dropout(dropout), nn.Linear(256, num_classes))
     return nn.Sequential(
         nn.Dropout(dropout),
         nn.Linear(256 * 6 * 6, 4096),
-        nn.ReLU(inplace=True),
+        _activation(activation),
         nn.Dropout(dropout),
         nn.Linear(4096, 4096),
-        nn.ReLU(inplace=True),
+        _activation(activation),
         nn.Linear(4096, num_classes),
     )
 
@@ -37,26 +55,33 @@ class AlexNet(nn.Module):
     Shape: (N, in_channels, H, W) -> (N, num_classes)
     """
 
-    def __init__(self, num_classes: int, in_channels: int, dropout: float) -> None:
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        dropout: float,
+        activation: Activation,
+        head: Head,
+    ) -> None:
         super().__init__()
         self.features = nn.Sequential(
             nn.Conv2d(in_channels, 64, kernel_size=11, stride=4, padding=2),
-            nn.ReLU(inplace=True),
+            _activation(activation),
             nn.MaxPool2d(kernel_size=3, stride=2),
             nn.Conv2d(64, 192, kernel_size=5, padding=2),
-            nn.ReLU(inplace=True),
+            _activation(activation),
             nn.MaxPool2d(kernel_size=3, stride=2),
             nn.Conv2d(192, 384, kernel_size=3, padding=1),
-            nn.ReLU(inplace=True),
+            _activation(activation),
             nn.Conv2d(384, 256, kernel_size=3, padding=1),
-            nn.ReLU(inplace=True),
+            _activation(activation),
             nn.Conv2d(256, 256, kernel_size=3, padding=1),
-            nn.ReLU(inplace=True),
+            _activation(activation),
             nn.MaxPool2d(kernel_size=3, stride=2),
         )
-        self.avgpool = nn.AdaptiveAvgPool2d((6, 6))
+        self.avgpool = nn.AdaptiveAvgPool2d((6, 6) if head == "linear" else 1)
         self.flatten = nn.Flatten()
-        self.classifier = _classifier(num_classes, dropout)
+        self.classifier = _classifier(num_classes, dropout, activation, head)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the class scores."""
@@ -73,28 +98,37 @@ class AlexNet2012(nn.Module):
     """
 
     def __init__(
-        self, num_classes: int, in_channels: int, groups: int, normalization: bool, dropout: float
+        self,
+        num_classes: int,
+        in_channels: int,
+        groups: int,
+        normalization: bool,
+        dropout: float,
+        activation: Activation,
+        head: Head,
     ) -> None:
         super().__init__()
         self.features = nn.Sequential(
             nn.Conv2d(in_channels, 96, kernel_size=11, stride=4),
-            nn.ReLU(inplace=True),
+            _activation(activation),
             *([local_response_norm()] if normalization else []),
             nn.MaxPool2d(kernel_size=3, stride=2),
             nn.Conv2d(96, 256, kernel_size=5, padding=2, groups=groups),
-            nn.ReLU(inplace=True),
+            _activation(activation),
             *([local_response_norm()] if normalization else []),
             nn.MaxPool2d(kernel_size=3, stride=2),
             nn.Conv2d(256, 384, kernel_size=3, padding=1),
-            nn.ReLU(inplace=True),
+            _activation(activation),
             nn.Conv2d(384, 384, kernel_size=3, padding=1, groups=groups),
-            nn.ReLU(inplace=True),
+            _activation(activation),
             nn.Conv2d(384, 256, kernel_size=3, padding=1, groups=groups),
-            nn.ReLU(inplace=True),
+            _activation(activation),
             nn.MaxPool2d(kernel_size=3, stride=2),
         )
+        if head == "average":
+            self.features.append(nn.AdaptiveAvgPool2d(1))
         self.flatten = nn.Flatten()
-        self.classifier = _classifier(num_classes, dropout)
+        self.classifier = _classifier(num_classes, dropout, activation, head)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the class scores."""
@@ -145,32 +179,42 @@ krizhevsky_2014 = register_model(
 
 @krizhevsky_2014
 def alexnet(
-    num_classes: NumClasses = 1000, in_channels: InChannels = 3, dropout: Dropout = 0.5
+    num_classes: NumClasses = 1000,
+    in_channels: InChannels = 3,
+    activation: Activation = "relu",
+    head: Head = "linear",
+    dropout: Dropout = 0.5,
 ) -> AlexNet:
     """AlexNet (one tower)."""
-    return AlexNet(num_classes, in_channels, dropout)
+    return AlexNet(num_classes, in_channels, dropout, activation, head)
 
 
 @krizhevsky_2012
 def alexnet_paper(
     num_classes: NumClasses = 1000,
     in_channels: InChannels = 3,
+    groups: Groups = 2,
     normalization: bool = True,
+    activation: Activation = "relu",
+    head: Head = "linear",
     dropout: Dropout = 0.5,
 ) -> AlexNet2012:
     """AlexNet (the paper's two towers)."""
-    return AlexNet2012(num_classes, in_channels, 2, normalization, dropout)
+    return AlexNet2012(num_classes, in_channels, groups, normalization, dropout, activation, head)
 
 
 @krizhevsky_2012
 def alexnet_full(
     num_classes: NumClasses = 1000,
     in_channels: InChannels = 3,
+    groups: Groups = 1,
     normalization: bool = True,
+    activation: Activation = "relu",
+    head: Head = "linear",
     dropout: Dropout = 0.5,
 ) -> AlexNet2012:
     """AlexNet (one tower, full width).
 
     The two towers are one of full width, without groups.
     """
-    return AlexNet2012(num_classes, in_channels, 1, normalization, dropout)
+    return AlexNet2012(num_classes, in_channels, groups, normalization, dropout, activation, head)

@@ -7,6 +7,9 @@ arXiv:1905.11946. B1 to B7 are B0, scaled: depth, width and resolution grow by a
 EfficientNetV2: Smaller Models and Faster Training, Tan, Le, ICML 2021, arXiv:2104.00298. A new
 search, whose early blocks fuse expansion and depthwise convolution into one 3x3.
 
+Options take back what the searches decided: `expansion` and `kernel_size` of all blocks that
+expand, `se=False` the channel weights of B0 to B7, `fused=False` the fused blocks of V2.
+
 Departs from the authors' code as torchvision does: strided convolutions pad both sides alike, and
 the normalizations of B0 to B4 have PyTorch's epsilon of 1e-5, not 1e-3. V2's M and L, which the
 second paper gives only by their size, are those of that code.
@@ -17,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from math import ceil
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from torch import Tensor, nn
 
@@ -31,6 +34,8 @@ from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, P
 
 WidthMult = Annotated[float, Bounds(0.25, 3)]
 DepthMult = Annotated[float, Bounds(0.25, 4)]
+Expansion = Annotated[int, Bounds(1, 12)]
+KernelSize = Literal["searched", "3", "5", "7"]
 
 
 class Stage(NamedTuple):
@@ -42,6 +47,7 @@ class Stage(NamedTuple):
     width: int
     depth: int
     fused: bool = False
+    se: bool = True
 
 
 B0 = (  # Table 1
@@ -99,17 +105,17 @@ class MBConv(nn.Module):
         expansion: int,
         drop_rate: float,
         norm: Callable[[int], nn.Module],
+        se: bool,
     ) -> None:
         super().__init__()
         self.residual = stride == 1 and in_channels == out_channels
         inner = in_channels * expansion
         conv = partial(ConvNormActivation, norm=norm, activation=nn.SiLU)
         layers: list[nn.Module] = [conv(in_channels, inner, 1)] if expansion > 1 else []
-        layers += [
-            conv(inner, inner, kernel_size, stride, groups=inner),
-            SqueezeExcitation(inner, in_channels // 4, activation=nn.SiLU),
-            conv(inner, out_channels, 1, activation=None),
-        ]
+        layers.append(conv(inner, inner, kernel_size, stride, groups=inner))
+        if se:
+            layers.append(SqueezeExcitation(inner, in_channels // 4, activation=nn.SiLU))
+        layers.append(conv(inner, out_channels, 1, activation=None))
         self.block = nn.Sequential(*layers)
         self.stochastic_depth = StochasticDepth(drop_rate)
 
@@ -188,7 +194,7 @@ class EfficientNet(nn.Module):
         channels, number, total = stem_width, 0, sum(stage.depth for stage in stages)
         self.features = nn.Sequential(conv(in_channels, stem_width, 3, stride=2))
         for stage in stages:
-            make_block = FusedMBConv if stage.fused else MBConv
+            make_block = FusedMBConv if stage.fused else partial(MBConv, se=stage.se)
             blocks = nn.Sequential()
             for position in range(stage.depth):
                 stride = stage.stride if position == 0 else 1
@@ -225,11 +231,18 @@ def _scaled(
     stochastic_depth: float,
     num_classes: int,
     in_channels: int,
+    expansion: int,
+    kernel_size: KernelSize,
+    se: bool,
 ) -> EfficientNet:
-    """B0 with its widths and depths multiplied (section 3.3)."""
+    """B0 with its widths and depths multiplied (section 3.3), and what else is decided anew."""
     stages = tuple(
         stage._replace(
-            width=make_divisible(stage.width * width_mult), depth=ceil(stage.depth * depth_mult)
+            width=make_divisible(stage.width * width_mult),
+            depth=ceil(stage.depth * depth_mult),
+            expansion=expansion if stage.expansion > 1 else 1,
+            kernel_size=stage.kernel_size if kernel_size == "searched" else int(kernel_size),
+            se=se,
         )
         for stage in B0
     )
@@ -243,6 +256,11 @@ def _scaled(
         num_classes,
         in_channels,
     )
+
+
+def _stages(stages: tuple[Stage, ...], fused: bool) -> tuple[Stage, ...]:
+    """Return V2's stages, or the same with depthwise convolutions throughout."""
+    return tuple(stage._replace(fused=stage.fused and fused) for stage in stages)
 
 
 tan_2019 = partial(
@@ -296,12 +314,24 @@ def efficientnet_b0(
     in_channels: InChannels = 3,
     width_mult: WidthMult = 1.0,
     depth_mult: DepthMult = 1.0,
+    expansion: Expansion = 6,
+    kernel_size: KernelSize = "searched",
+    se: bool = True,
     dropout: Dropout = 0.2,
     stochastic_depth: Dropout = 0.2,
 ) -> EfficientNet:
     """EfficientNet-B0."""
     return _scaled(
-        width_mult, depth_mult, 1e-5, dropout, stochastic_depth, num_classes, in_channels
+        width_mult,
+        depth_mult,
+        1e-5,
+        dropout,
+        stochastic_depth,
+        num_classes,
+        in_channels,
+        expansion,
+        kernel_size,
+        se,
     )
 
 
@@ -311,12 +341,24 @@ def efficientnet_b1(
     in_channels: InChannels = 3,
     width_mult: WidthMult = 1.0,
     depth_mult: DepthMult = 1.1,
+    expansion: Expansion = 6,
+    kernel_size: KernelSize = "searched",
+    se: bool = True,
     dropout: Dropout = 0.2,
     stochastic_depth: Dropout = 0.2,
 ) -> EfficientNet:
     """EfficientNet-B1."""
     return _scaled(
-        width_mult, depth_mult, 1e-5, dropout, stochastic_depth, num_classes, in_channels
+        width_mult,
+        depth_mult,
+        1e-5,
+        dropout,
+        stochastic_depth,
+        num_classes,
+        in_channels,
+        expansion,
+        kernel_size,
+        se,
     )
 
 
@@ -326,12 +368,24 @@ def efficientnet_b2(
     in_channels: InChannels = 3,
     width_mult: WidthMult = 1.1,
     depth_mult: DepthMult = 1.2,
+    expansion: Expansion = 6,
+    kernel_size: KernelSize = "searched",
+    se: bool = True,
     dropout: Dropout = 0.3,
     stochastic_depth: Dropout = 0.2,
 ) -> EfficientNet:
     """EfficientNet-B2."""
     return _scaled(
-        width_mult, depth_mult, 1e-5, dropout, stochastic_depth, num_classes, in_channels
+        width_mult,
+        depth_mult,
+        1e-5,
+        dropout,
+        stochastic_depth,
+        num_classes,
+        in_channels,
+        expansion,
+        kernel_size,
+        se,
     )
 
 
@@ -341,12 +395,24 @@ def efficientnet_b3(
     in_channels: InChannels = 3,
     width_mult: WidthMult = 1.2,
     depth_mult: DepthMult = 1.4,
+    expansion: Expansion = 6,
+    kernel_size: KernelSize = "searched",
+    se: bool = True,
     dropout: Dropout = 0.3,
     stochastic_depth: Dropout = 0.2,
 ) -> EfficientNet:
     """EfficientNet-B3."""
     return _scaled(
-        width_mult, depth_mult, 1e-5, dropout, stochastic_depth, num_classes, in_channels
+        width_mult,
+        depth_mult,
+        1e-5,
+        dropout,
+        stochastic_depth,
+        num_classes,
+        in_channels,
+        expansion,
+        kernel_size,
+        se,
     )
 
 
@@ -356,12 +422,24 @@ def efficientnet_b4(
     in_channels: InChannels = 3,
     width_mult: WidthMult = 1.4,
     depth_mult: DepthMult = 1.8,
+    expansion: Expansion = 6,
+    kernel_size: KernelSize = "searched",
+    se: bool = True,
     dropout: Dropout = 0.4,
     stochastic_depth: Dropout = 0.2,
 ) -> EfficientNet:
     """EfficientNet-B4."""
     return _scaled(
-        width_mult, depth_mult, 1e-5, dropout, stochastic_depth, num_classes, in_channels
+        width_mult,
+        depth_mult,
+        1e-5,
+        dropout,
+        stochastic_depth,
+        num_classes,
+        in_channels,
+        expansion,
+        kernel_size,
+        se,
     )
 
 
@@ -371,12 +449,24 @@ def efficientnet_b5(
     in_channels: InChannels = 3,
     width_mult: WidthMult = 1.6,
     depth_mult: DepthMult = 2.2,
+    expansion: Expansion = 6,
+    kernel_size: KernelSize = "searched",
+    se: bool = True,
     dropout: Dropout = 0.4,
     stochastic_depth: Dropout = 0.2,
 ) -> EfficientNet:
     """EfficientNet-B5."""
     return _scaled(
-        width_mult, depth_mult, 1e-3, dropout, stochastic_depth, num_classes, in_channels
+        width_mult,
+        depth_mult,
+        1e-3,
+        dropout,
+        stochastic_depth,
+        num_classes,
+        in_channels,
+        expansion,
+        kernel_size,
+        se,
     )
 
 
@@ -386,12 +476,24 @@ def efficientnet_b6(
     in_channels: InChannels = 3,
     width_mult: WidthMult = 1.8,
     depth_mult: DepthMult = 2.6,
+    expansion: Expansion = 6,
+    kernel_size: KernelSize = "searched",
+    se: bool = True,
     dropout: Dropout = 0.5,
     stochastic_depth: Dropout = 0.2,
 ) -> EfficientNet:
     """EfficientNet-B6."""
     return _scaled(
-        width_mult, depth_mult, 1e-3, dropout, stochastic_depth, num_classes, in_channels
+        width_mult,
+        depth_mult,
+        1e-3,
+        dropout,
+        stochastic_depth,
+        num_classes,
+        in_channels,
+        expansion,
+        kernel_size,
+        se,
     )
 
 
@@ -401,12 +503,24 @@ def efficientnet_b7(
     in_channels: InChannels = 3,
     width_mult: WidthMult = 2.0,
     depth_mult: DepthMult = 3.1,
+    expansion: Expansion = 6,
+    kernel_size: KernelSize = "searched",
+    se: bool = True,
     dropout: Dropout = 0.5,
     stochastic_depth: Dropout = 0.2,
 ) -> EfficientNet:
     """EfficientNet-B7."""
     return _scaled(
-        width_mult, depth_mult, 1e-3, dropout, stochastic_depth, num_classes, in_channels
+        width_mult,
+        depth_mult,
+        1e-3,
+        dropout,
+        stochastic_depth,
+        num_classes,
+        in_channels,
+        expansion,
+        kernel_size,
+        se,
     )
 
 
@@ -414,30 +528,36 @@ def efficientnet_b7(
 def efficientnet_v2_s(
     num_classes: NumClasses = 1000,
     in_channels: InChannels = 3,
+    fused: bool = True,
     dropout: Dropout = 0.2,
     stochastic_depth: Dropout = 0.2,
 ) -> EfficientNet:
     """EfficientNetV2-S."""
-    return EfficientNet(V2_S, 24, 1280, 1e-3, dropout, stochastic_depth, num_classes, in_channels)
+    stages = _stages(V2_S, fused)
+    return EfficientNet(stages, 24, 1280, 1e-3, dropout, stochastic_depth, num_classes, in_channels)
 
 
 @tan_2021(input_shape=(1, 3, 480, 480))
 def efficientnet_v2_m(
     num_classes: NumClasses = 1000,
     in_channels: InChannels = 3,
+    fused: bool = True,
     dropout: Dropout = 0.3,
     stochastic_depth: Dropout = 0.2,
 ) -> EfficientNet:
     """EfficientNetV2-M."""
-    return EfficientNet(V2_M, 24, 1280, 1e-3, dropout, stochastic_depth, num_classes, in_channels)
+    stages = _stages(V2_M, fused)
+    return EfficientNet(stages, 24, 1280, 1e-3, dropout, stochastic_depth, num_classes, in_channels)
 
 
 @tan_2021(input_shape=(1, 3, 480, 480))
 def efficientnet_v2_l(
     num_classes: NumClasses = 1000,
     in_channels: InChannels = 3,
+    fused: bool = True,
     dropout: Dropout = 0.4,
     stochastic_depth: Dropout = 0.2,
 ) -> EfficientNet:
     """EfficientNetV2-L."""
-    return EfficientNet(V2_L, 32, 1280, 1e-3, dropout, stochastic_depth, num_classes, in_channels)
+    stages = _stages(V2_L, fused)
+    return EfficientNet(stages, 32, 1280, 1e-3, dropout, stochastic_depth, num_classes, in_channels)

@@ -10,15 +10,16 @@ place: the functions' centres are drawn at random, not by hand as stylised chara
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
 
-from explorer.models._registry import InChannels, NumClasses, Paper, register_model
+from explorer.models._registry import Bounds, InChannels, NumClasses, Paper, register_model
 
 Activation = Literal["tanh", "sigmoid", "relu"]
 Pooling = Literal["average", "max"]
+Widths = Annotated[tuple[int, ...], Bounds(1, 1024)]
 
 ACTIVATIONS = {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "relu": nn.ReLU}
 POOLINGS = {"average": nn.AvgPool2d, "max": nn.MaxPool2d}
@@ -38,17 +39,23 @@ class LeNet5(nn.Module):
     """
 
     def __init__(
-        self, num_classes: int, in_channels: int, activation: Activation, pooling: Pooling
+        self,
+        num_classes: int,
+        in_channels: int,
+        widths: tuple[int, ...],
+        activation: Activation,
+        pooling: Pooling,
     ) -> None:
         super().__init__()
-        self.c1 = nn.Conv2d(in_channels, 6, kernel_size=5)
+        c1, c3, c5, f6 = widths
+        self.c1 = nn.Conv2d(in_channels, c1, kernel_size=5)
         self.s2 = POOLINGS[pooling](kernel_size=2, stride=2)
-        self.c3 = nn.Conv2d(6, 16, kernel_size=5)
+        self.c3 = nn.Conv2d(c1, c3, kernel_size=5)
         self.s4 = POOLINGS[pooling](kernel_size=2, stride=2)
-        self.c5 = nn.Conv2d(16, 120, kernel_size=5)
+        self.c5 = nn.Conv2d(c3, c5, kernel_size=5)
         self.flatten = nn.Flatten()
-        self.f6 = nn.Linear(120, 84)
-        self.output = nn.Linear(84, num_classes)
+        self.f6 = nn.Linear(c5, f6)
+        self.output = nn.Linear(f6, num_classes)
         self.activation = ACTIVATIONS[activation]()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -184,6 +191,7 @@ lecun_1998 = register_model(
 def lenet5(
     num_classes: NumClasses = 10,
     in_channels: InChannels = 1,
+    widths: Widths = (6, 16, 120, 84),
     activation: Activation = "tanh",
     pooling: Pooling = "average",
 ) -> LeNet5:
@@ -192,7 +200,7 @@ def lenet5(
     C3 sees all six maps of S2, not the subsets of Table I; subsampling has no trainable
     coefficient; tanh is not scaled; the output is a linear layer, not radial basis functions.
     """
-    return LeNet5(num_classes, in_channels, activation, pooling)
+    return LeNet5(num_classes, in_channels, widths, activation, pooling)
 
 
 @lecun_1998

@@ -3,13 +3,13 @@
 MnasNet: Platform-Aware Neural Architecture Search for Mobile, Tan, Chen, Pang, Vasudevan,
 Sandler, Howard, Le, CVPR 2019, arXiv:1807.11626. These are B1, found without
 squeeze-and-excitation, at four widths; A1, found with it, is `semnasnet_100`. Departs from the
-paper in nothing.
+paper in nothing. The option `kernel_size` puts one size in place of those that the search found.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
@@ -17,6 +17,7 @@ from explorer.models._layers import make_divisible
 from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, Paper, register_model
 
 WidthMult = Annotated[float, Bounds(0.1, 2)]
+KernelSize = Literal["searched", "3", "5", "7"]
 
 norm = partial(nn.BatchNorm2d, momentum=3e-4)
 # Expansion, kernel, width, blocks and stride of each stage after the first.
@@ -82,7 +83,12 @@ class MnasNet(nn.Module):
     """
 
     def __init__(
-        self, width_mult: float, num_classes: int, in_channels: int, dropout: float
+        self,
+        width_mult: float,
+        num_classes: int,
+        in_channels: int,
+        dropout: float,
+        kernel_size: KernelSize,
     ) -> None:
         super().__init__()
         stem, channels = make_divisible(32 * width_mult), make_divisible(16 * width_mult)
@@ -93,12 +99,11 @@ class MnasNet(nn.Module):
             *_depthwise(stem, kernel_size=3, stride=1),
             *_pointwise(stem, channels, linear=True),
         )
-        for expansion, kernel_size, base_width, depth, stride in STAGES:
+        for expansion, searched, base_width, depth, stride in STAGES:
             width = make_divisible(base_width * width_mult)
-            blocks = [InvertedResidual(channels, width, kernel_size, stride, expansion)]
-            blocks += [
-                InvertedResidual(width, width, kernel_size, 1, expansion) for _ in range(depth - 1)
-            ]
+            size = searched if kernel_size == "searched" else int(kernel_size)
+            blocks = [InvertedResidual(channels, width, size, stride, expansion)]
+            blocks += [InvertedResidual(width, width, size, 1, expansion) for _ in range(depth - 1)]
             self.layers.append(nn.Sequential(*blocks))
             channels = width
         self.layers.extend(_pointwise(channels, 1280))
@@ -136,10 +141,11 @@ def mnasnet0_5(
     num_classes: NumClasses = 1000,
     in_channels: InChannels = 3,
     width_mult: WidthMult = 0.5,
+    kernel_size: KernelSize = "searched",
     dropout: Dropout = 0.2,
 ) -> MnasNet:
     """MnasNet-B1 (width 0.5)."""
-    return MnasNet(width_mult, num_classes, in_channels, dropout)
+    return MnasNet(width_mult, num_classes, in_channels, dropout, kernel_size)
 
 
 @tan_2018
@@ -147,10 +153,11 @@ def mnasnet0_75(
     num_classes: NumClasses = 1000,
     in_channels: InChannels = 3,
     width_mult: WidthMult = 0.75,
+    kernel_size: KernelSize = "searched",
     dropout: Dropout = 0.2,
 ) -> MnasNet:
     """MnasNet-B1 (width 0.75)."""
-    return MnasNet(width_mult, num_classes, in_channels, dropout)
+    return MnasNet(width_mult, num_classes, in_channels, dropout, kernel_size)
 
 
 @tan_2018
@@ -158,10 +165,11 @@ def mnasnet1_0(
     num_classes: NumClasses = 1000,
     in_channels: InChannels = 3,
     width_mult: WidthMult = 1.0,
+    kernel_size: KernelSize = "searched",
     dropout: Dropout = 0.2,
 ) -> MnasNet:
     """MnasNet-B1."""
-    return MnasNet(width_mult, num_classes, in_channels, dropout)
+    return MnasNet(width_mult, num_classes, in_channels, dropout, kernel_size)
 
 
 @tan_2018
@@ -169,7 +177,8 @@ def mnasnet1_3(
     num_classes: NumClasses = 1000,
     in_channels: InChannels = 3,
     width_mult: WidthMult = 1.3,
+    kernel_size: KernelSize = "searched",
     dropout: Dropout = 0.2,
 ) -> MnasNet:
     """MnasNet-B1 (width 1.3)."""
-    return MnasNet(width_mult, num_classes, in_channels, dropout)
+    return MnasNet(width_mult, num_classes, in_channels, dropout, kernel_size)

@@ -4,6 +4,9 @@ MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applicatio
 Chen, Kalenichenko, Wang, Weyand, Andreetto, Adam 2017, arXiv:1704.04861. The paper varies two
 numbers: the width multiplier, and the resolution, which is the size of the input. Departs from
 the paper as its authors' released code does: the activations are ReLU6.
+
+`depthwise=False` is the network of full convolutions that Table 4 compares with, and
+`depths=(1, 2, 2, 1, 2)` the shallow one of Table 5.
 """
 
 from __future__ import annotations
@@ -16,9 +19,11 @@ from explorer.models._layers import make_divisible
 from explorer.models._registry import Bounds, InChannels, NumClasses, Paper, register_model
 
 WidthMult = Annotated[float, Bounds(0.25, 2)]
+Depths = Annotated[tuple[int, ...], Bounds(1, 32)]
 
-# Width, blocks and stride of each stage (Table 1).
-STAGES = ((64, 1, 1), (128, 2, 2), (256, 2, 2), (512, 6, 2), (1024, 2, 2))
+# Width and stride of each stage, and its blocks (Table 1).
+STAGES = ((64, 1), (128, 2), (256, 2), (512, 2), (1024, 2))
+DEPTHS = (1, 2, 2, 6, 2)
 
 
 class DepthwiseSeparableConv(nn.Module):
@@ -50,14 +55,41 @@ class DepthwiseSeparableConv(nn.Module):
         return self.act2(self.bn2(self.conv_pw(x)))
 
 
+class FullConv(nn.Module):
+    """3x3, BN, ReLU6 (Figure 3): what a depthwise separable convolution stands for.
+
+    Shape: (N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride)
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            in_channels, out_channels, kernel_size=3, stride=stride, padding=1, bias=False
+        )
+        self.bn1 = nn.BatchNorm2d(out_channels)
+        self.act1 = nn.ReLU6(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Filter and mix the channels at once."""
+        return self.act1(self.bn1(self.conv(x)))
+
+
 class MobileNetV1(nn.Module):
     """3x3 stride 2, thirteen depthwise separable convolutions, global average, classifier.
 
     Shape: (N, in_channels, H, W) -> (N, num_classes)
     """
 
-    def __init__(self, width_mult: float, num_classes: int, in_channels: int) -> None:
+    def __init__(
+        self,
+        width_mult: float,
+        num_classes: int,
+        in_channels: int,
+        depths: tuple[int, ...],
+        depthwise: bool,
+    ) -> None:
         super().__init__()
+        block = DepthwiseSeparableConv if depthwise else FullConv
         channels = make_divisible(32 * width_mult)
         self.conv_stem = nn.Conv2d(
             in_channels, channels, kernel_size=3, stride=2, padding=1, bias=False
@@ -65,10 +97,10 @@ class MobileNetV1(nn.Module):
         self.bn1 = nn.BatchNorm2d(channels)
         self.act1 = nn.ReLU6(inplace=True)
         stages = []
-        for base_width, depth, stride in STAGES:
+        for (base_width, stride), depth in zip(STAGES, depths, strict=True):
             width = make_divisible(base_width * width_mult)
-            blocks = [DepthwiseSeparableConv(channels, width, stride)]
-            blocks += [DepthwiseSeparableConv(width, width, 1) for _ in range(depth - 1)]
+            blocks = [block(channels, width, stride)]
+            blocks += [block(width, width, 1) for _ in range(depth - 1)]
             stages.append(nn.Sequential(*blocks))
             channels = width
         self.blocks = nn.Sequential(*stages)
@@ -106,31 +138,47 @@ howard_2017 = register_model(
 
 @howard_2017
 def mobilenetv1_100(
-    num_classes: NumClasses = 1000, in_channels: InChannels = 3, width_mult: WidthMult = 1.0
+    num_classes: NumClasses = 1000,
+    in_channels: InChannels = 3,
+    width_mult: WidthMult = 1.0,
+    depths: Depths = DEPTHS,
+    depthwise: bool = True,
 ) -> MobileNetV1:
     """MobileNet v1."""
-    return MobileNetV1(width_mult, num_classes, in_channels)
+    return MobileNetV1(width_mult, num_classes, in_channels, depths, depthwise)
 
 
 @howard_2017
 def mobilenetv1_075(
-    num_classes: NumClasses = 1000, in_channels: InChannels = 3, width_mult: WidthMult = 0.75
+    num_classes: NumClasses = 1000,
+    in_channels: InChannels = 3,
+    width_mult: WidthMult = 0.75,
+    depths: Depths = DEPTHS,
+    depthwise: bool = True,
 ) -> MobileNetV1:
     """MobileNet v1 (width 0.75)."""
-    return MobileNetV1(width_mult, num_classes, in_channels)
+    return MobileNetV1(width_mult, num_classes, in_channels, depths, depthwise)
 
 
 @howard_2017
 def mobilenetv1_050(
-    num_classes: NumClasses = 1000, in_channels: InChannels = 3, width_mult: WidthMult = 0.5
+    num_classes: NumClasses = 1000,
+    in_channels: InChannels = 3,
+    width_mult: WidthMult = 0.5,
+    depths: Depths = DEPTHS,
+    depthwise: bool = True,
 ) -> MobileNetV1:
     """MobileNet v1 (width 0.5)."""
-    return MobileNetV1(width_mult, num_classes, in_channels)
+    return MobileNetV1(width_mult, num_classes, in_channels, depths, depthwise)
 
 
 @howard_2017
 def mobilenetv1_025(
-    num_classes: NumClasses = 1000, in_channels: InChannels = 3, width_mult: WidthMult = 0.25
+    num_classes: NumClasses = 1000,
+    in_channels: InChannels = 3,
+    width_mult: WidthMult = 0.25,
+    depths: Depths = DEPTHS,
+    depthwise: bool = True,
 ) -> MobileNetV1:
     """MobileNet v1 (width 0.25)."""
-    return MobileNetV1(width_mult, num_classes, in_channels)
+    return MobileNetV1(width_mult, num_classes, in_channels, depths, depthwise)

@@ -4,12 +4,15 @@ Searching for MobileNetV3, Howard, Sandler, Chu, Chen, Chen, Tan, Wang, Zhu, Pan
 Adam, ICCV 2019, arXiv:1905.02244. Departs from the paper in nothing. A width multiplier works as
 in the authors' released code: it scales what the blocks return, each block expands that by the
 factor it has at width 1, and the last layer never gets narrower.
+
+Options take one of its decisions back everywhere: `se=False` the channel weights,
+`hard_swish=False` the new activation (ReLU in its place), and `kernel_size` the searched sizes.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from torch import Tensor, nn
 
@@ -17,6 +20,7 @@ from explorer.models._layers import ConvNormActivation, SqueezeExcitation, make_
 from explorer.models._registry import Bounds, Dropout, InChannels, NumClasses, Paper, register_model
 
 WidthMult = Annotated[float, Bounds(0.1, 2)]
+KernelSize = Literal["searched", "3", "5", "7"]
 
 norm = partial(nn.BatchNorm2d, eps=0.001, momentum=0.01)
 ACTIVATIONS: dict[str, type[nn.Module]] = {"RE": nn.ReLU, "HS": nn.Hardswish}
@@ -63,6 +67,20 @@ SMALL = (  # Table 2
     Row(5, 576, 96, True, "HS", 1),
     Row(5, 576, 96, True, "HS", 1),
 )
+
+
+def _rows(
+    rows: tuple[Row, ...], kernel_size: KernelSize, se: bool, hard_swish: bool
+) -> tuple[Row, ...]:
+    """Return the table's rows, or what is left of them when a decision is taken back."""
+    return tuple(
+        row._replace(
+            kernel_size=row.kernel_size if kernel_size == "searched" else int(kernel_size),
+            squeeze=row.squeeze and se,
+            activation=row.activation if hard_swish else "RE",
+        )
+        for row in rows
+    )
 
 
 class InvertedResidual(nn.Module):
@@ -117,6 +135,7 @@ class MobileNetV3(nn.Module):
         num_classes: int,
         in_channels: int,
         dropout: float,
+        activation: type[nn.Module],
     ) -> None:
         super().__init__()
 
@@ -125,9 +144,7 @@ class MobileNetV3(nn.Module):
 
         conv = partial(ConvNormActivation, norm=norm)
         base_channels, channels = 16, scale(16)
-        layers: list[nn.Module] = [
-            conv(in_channels, channels, 3, stride=2, activation=nn.Hardswish)
-        ]
+        layers: list[nn.Module] = [conv(in_channels, channels, 3, stride=2, activation=activation)]
         for row in rows:
             block = InvertedResidual(
                 channels,
@@ -140,14 +157,14 @@ class MobileNetV3(nn.Module):
             )
             layers.append(block)
             base_channels, channels = row.out_channels, scale(row.out_channels)
-        layers.append(conv(channels, 6 * channels, 1, activation=nn.Hardswish))
+        layers.append(conv(channels, 6 * channels, 1, activation=activation))
         self.features = nn.Sequential(*layers)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
         last_width = make_divisible(last_width * max(1.0, width_mult))
         self.classifier = nn.Sequential(
             nn.Linear(6 * channels, last_width),
-            nn.Hardswish(inplace=True),
+            activation(inplace=True),
             nn.Dropout(dropout),
             nn.Linear(last_width, num_classes),
         )
@@ -184,10 +201,15 @@ def mobilenet_v3_large(
     num_classes: NumClasses = 1000,
     in_channels: InChannels = 3,
     width_mult: WidthMult = 1.0,
+    kernel_size: KernelSize = "searched",
+    se: bool = True,
+    hard_swish: bool = True,
     dropout: Dropout = 0.2,
 ) -> MobileNetV3:
     """MobileNet v3 large."""
-    return MobileNetV3(LARGE, 1280, width_mult, num_classes, in_channels, dropout)
+    rows = _rows(LARGE, kernel_size, se, hard_swish)
+    activation = ACTIVATIONS["HS" if hard_swish else "RE"]
+    return MobileNetV3(rows, 1280, width_mult, num_classes, in_channels, dropout, activation)
 
 
 @howard_2019
@@ -195,7 +217,12 @@ def mobilenet_v3_small(
     num_classes: NumClasses = 1000,
     in_channels: InChannels = 3,
     width_mult: WidthMult = 1.0,
+    kernel_size: KernelSize = "searched",
+    se: bool = True,
+    hard_swish: bool = True,
     dropout: Dropout = 0.2,
 ) -> MobileNetV3:
     """MobileNet v3 small."""
-    return MobileNetV3(SMALL, 1024, width_mult, num_classes, in_channels, dropout)
+    rows = _rows(SMALL, kernel_size, se, hard_swish)
+    activation = ACTIVATIONS["HS" if hard_swish else "RE"]
+    return MobileNetV3(rows, 1024, width_mult, num_classes, in_channels, dropout, activation)

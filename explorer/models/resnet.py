@@ -9,20 +9,27 @@ Wide Residual Networks, Zagoruyko, Komodakis, BMVC 2016, arXiv:1605.07146, doubl
 Aggregated Residual Transformations for Deep Neural Networks (ResNeXt), Xie, Girshick, Dollár,
 Tu, He, CVPR 2017, arXiv:1611.05431, doubles it too, or more, and splits it into groups.
 
-Two options come from later papers. `se` weights the channels of every block (Squeeze-and-Excitation
-Networks, arXiv:1709.01507). `stem="deep"` puts three 3x3 convolutions for the 7x7, and
-`shortcut="D"` pools before it projects: together they are the ResNet-D of Bag of Tricks for Image
-Classification with Convolutional Neural Networks, He et al., CVPR 2019, arXiv:1812.01187.
+Options of other papers turn one decision each, and leave the network as it is by default:
+`preactivation` normalizes and activates first (Identity Mappings in Deep Residual Networks,
+arXiv:1603.05027). `se` weights the channels of every block (Squeeze-and-Excitation Networks,
+arXiv:1709.01507). `norm` has the normalizations that Group Normalization, arXiv:1803.08494,
+compares; its layer normalization is one group of all channels. `stem="deep"` puts three 3x3
+convolutions for the 7x7, and `shortcut="D"` pools before it projects: together they are the
+ResNet-D of Bag of Tricks for Image Classification with Convolutional Neural Networks, He et al.,
+CVPR 2019, arXiv:1812.01187. `stem="patch"` and `kernel_size` are steps of A ConvNet for the 2020s,
+arXiv:2201.03545.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from math import gcd
 from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
+from explorer.errors import OptionError
 from explorer.models._layers import SqueezeExcitation, ZeroPadShortcut
 from explorer.models._registry import Bounds, InChannels, NumClasses, Paper, register_model
 
@@ -31,34 +38,51 @@ Groups = Annotated[int, Bounds(1, 64)]
 WidthPerGroup = Annotated[int, Bounds(1, 256)]
 Shortcut = Literal["A", "B", "C", "D", "none"]
 StrideOn = Literal["3x3", "1x1"]
-Stem = Literal["7x7", "deep"]
+Stem = Literal["7x7", "deep", "patch"]
+Kind = Literal["basic", "bottleneck"]
+Width = Annotated[int, Bounds(8, 256)]
+KernelSize = Literal[3, 5, 7]
+Norm = Literal["batch", "group", "layer", "none"]
+
+
+def _norm(option: Norm, channels: int) -> nn.Module:
+    """Return a normalization; "none" leaves its place empty, and convolutions get a bias."""
+    if option == "batch":
+        return nn.BatchNorm2d(channels)
+    if option == "none":
+        return nn.Identity()
+    return nn.GroupNorm(1 if option == "layer" else gcd(32, channels), channels)
 
 
 def _shortcut(
-    option: Shortcut, in_channels: int, out_channels: int, stride: int
+    option: Shortcut,
+    in_channels: int,
+    out_channels: int,
+    stride: int,
+    norm: Norm,
+    preactivation: bool,
 ) -> nn.Module | None:
     """Return what a shortcut does to x; None: nothing, it is the identity or is not there.
 
     The options of section 3.3: A pads with zero channels where the shape changes, B projects
     there, C projects in every block. A plain network has none. ResNet-D's averages 2x2 pixels
-    and then projects with stride 1, so that no pixel is left out.
+    and then projects with stride 1, so that no pixel is left out. With pre-activation nothing
+    follows a projection.
     """
     same_shape = stride == 1 and in_channels == out_channels
     if option == "none" or (same_shape and option != "C"):
         return None
     if option == "A":
         return ZeroPadShortcut(in_channels, out_channels, stride)
+    layers: list[nn.Module] = []
     if option == "D":
         pool = nn.AvgPool2d(2, stride, ceil_mode=True, count_include_pad=False)
-        return nn.Sequential(
-            nn.Identity() if stride == 1 else pool,
-            nn.Conv2d(in_channels, out_channels, kernel_size=1, bias=False),
-            nn.BatchNorm2d(out_channels),
-        )
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, kernel_size=1, stride=stride, bias=False),
-        nn.BatchNorm2d(out_channels),
-    )
+        layers.append(nn.Identity() if stride == 1 else pool)
+        stride = 1
+    layers.append(nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=norm == "none"))
+    if not preactivation:
+        layers.append(_norm(norm, out_channels))
+    return nn.Sequential(*layers)
 
 
 def _squeeze_excitation(channels: int) -> SqueezeExcitation:
@@ -66,54 +90,96 @@ def _squeeze_excitation(channels: int) -> SqueezeExcitation:
     return SqueezeExcitation(channels, max(1, channels // 16))
 
 
-def _deep_stem(in_channels: int) -> nn.Sequential:
-    """Return ResNet-C's and ResNet-D's stem: three 3x3, with BN and ReLU between them."""
+def _stem(option: Stem, in_channels: int, width: int, norm: Norm) -> nn.Module:
+    """Return what reads the image: 7x7, ResNet-D's three 3x3, or ConvNeXt's patches of 4x4."""
+    conv = partial(nn.Conv2d, bias=norm == "none")
+    if option == "7x7":
+        return conv(in_channels, width, kernel_size=7, stride=2, padding=3)
+    if option == "patch":
+        return conv(in_channels, width, kernel_size=4, stride=4)
+    half = width // 2
     return nn.Sequential(
-        nn.Conv2d(in_channels, 32, kernel_size=3, stride=2, padding=1, bias=False),
-        nn.BatchNorm2d(32),
+        conv(in_channels, half, kernel_size=3, stride=2, padding=1),
+        _norm(norm, half),
         nn.ReLU(inplace=True),
-        nn.Conv2d(32, 32, kernel_size=3, padding=1, bias=False),
-        nn.BatchNorm2d(32),
+        conv(half, half, kernel_size=3, padding=1),
+        _norm(norm, half),
         nn.ReLU(inplace=True),
-        nn.Conv2d(32, 64, kernel_size=3, padding=1, bias=False),
+        conv(half, width, kernel_size=3, padding=1),
     )
 
 
+def _check_groups(groups: int, width: int) -> None:
+    """Check that groups share a convolution's channels evenly.
+
+    Raises:
+        OptionError: they do not.
+    """
+    if width % groups:
+        raise OptionError(
+            f"groups={groups} should divide the {width} channels of the convolution that it "
+            f"splits; {gcd(groups, width)} would.",
+            "groups",
+        )
+
+
 class BasicBlock(nn.Module):
-    """3x3, BN, ReLU, 3x3, BN, plus the shortcut, ReLU.
+    """3x3, BN, ReLU, 3x3, BN, plus the shortcut, ReLU; or each BN and ReLU before its 3x3.
 
     Shape: (N, in_channels, H, W) -> (N, width, H / stride, W / stride)
     """
 
     def __init__(
-        self, in_channels: int, width: int, stride: int, shortcut: Shortcut, se: bool = False
+        self,
+        in_channels: int,
+        width: int,
+        stride: int,
+        shortcut: Shortcut,
+        se: bool = False,
+        groups: int = 1,
+        kernel_size: int = 3,
+        preactivation: bool = False,
+        norm: Norm = "batch",
     ) -> None:
         super().__init__()
-        self.out_channels = width
-        self.conv1 = nn.Conv2d(
-            in_channels, width, kernel_size=3, stride=stride, padding=1, bias=False
+        _check_groups(groups, gcd(in_channels, width))
+        conv = partial(
+            nn.Conv2d,
+            kernel_size=kernel_size,
+            padding=kernel_size // 2,
+            groups=groups,
+            bias=norm == "none",
         )
-        self.bn1 = nn.BatchNorm2d(width)
-        self.relu = nn.ReLU(inplace=True)
-        self.conv2 = nn.Conv2d(width, width, kernel_size=3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
+        self.out_channels = width
+        self.preactivation = preactivation
+        self.conv1 = conv(in_channels, width, stride=stride)
+        self.bn1 = _norm(norm, in_channels if preactivation else width)
+        # Without a normalization in front of it, the first one would overwrite x.
+        self.relu = nn.ReLU(inplace=norm != "none")
+        self.conv2 = conv(width, width)
+        self.bn2 = _norm(norm, width)
         self.se = _squeeze_excitation(width) if se else None
         self.residual = shortcut != "none"
-        self.downsample = _shortcut(shortcut, in_channels, width, stride)
+        self.downsample = _shortcut(shortcut, in_channels, width, stride, norm, preactivation)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return relu(F(x) + shortcut(x)), or relu(F(x)) in a plain network."""
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
+        """Return relu(F(x) + shortcut(x)), without the shortcut if plain, or the relu if first."""
+        if self.preactivation:
+            activated = self.relu(self.bn1(x))
+            out = self.conv2(self.relu(self.bn2(self.conv1(activated))))
+        else:
+            activated = x
+            out = self.relu(self.bn1(self.conv1(x)))
+            out = self.bn2(self.conv2(out))
         if self.se is not None:
             out = self.se(out)
         if self.residual:
-            out = out + (x if self.downsample is None else self.downsample(x))
-        return self.relu(out)
+            out = out + (x if self.downsample is None else self.downsample(activated))
+        return out if self.preactivation else self.relu(out)
 
 
 class Bottleneck(nn.Module):
-    """1x1 reduce, 3x3, 1x1 expand, each with BN, plus the shortcut, ReLU.
+    """1x1 reduce, 3x3, 1x1 expand, each with BN, plus the shortcut, ReLU; or BN and ReLU first.
 
     The 3x3 has `groups * width_per_group` channels where `width` is 64, and in proportion
     elsewhere: 1 x 64 is ResNet, 1 x 128 Wide ResNet, 32 x 4 ResNeXt.
@@ -131,34 +197,48 @@ class Bottleneck(nn.Module):
         shortcut: Shortcut = "B",
         stride_on: StrideOn = "3x3",
         se: bool = False,
+        kernel_size: int = 3,
+        preactivation: bool = False,
+        norm: Norm = "batch",
     ) -> None:
         super().__init__()
         self.out_channels = 4 * width
-        inner = groups * (width * width_per_group // 64)
+        self.preactivation = preactivation
+        inner = groups * max(1, width * width_per_group // 64)
         stride1, stride2 = (stride, 1) if stride_on == "1x1" else (1, stride)
-        self.conv1 = nn.Conv2d(in_channels, inner, kernel_size=1, stride=stride1, bias=False)
-        self.bn1 = nn.BatchNorm2d(inner)
-        self.conv2 = nn.Conv2d(
-            inner, inner, kernel_size=3, stride=stride2, padding=1, groups=groups, bias=False
+        conv = partial(nn.Conv2d, bias=norm == "none")
+        self.conv1 = conv(in_channels, inner, kernel_size=1, stride=stride1)
+        self.bn1 = _norm(norm, in_channels if preactivation else inner)
+        self.conv2 = conv(
+            inner, inner, kernel_size, stride=stride2, padding=kernel_size // 2, groups=groups
         )
-        self.bn2 = nn.BatchNorm2d(inner)
-        self.conv3 = nn.Conv2d(inner, self.out_channels, kernel_size=1, bias=False)
-        self.bn3 = nn.BatchNorm2d(self.out_channels)
+        self.bn2 = _norm(norm, inner)
+        self.conv3 = conv(inner, self.out_channels, kernel_size=1)
+        self.bn3 = _norm(norm, inner if preactivation else self.out_channels)
         self.se = _squeeze_excitation(self.out_channels) if se else None
-        self.relu = nn.ReLU(inplace=True)
+        # Without a normalization in front of it, the first one would overwrite x.
+        self.relu = nn.ReLU(inplace=norm != "none")
         self.residual = shortcut != "none"
-        self.downsample = _shortcut(shortcut, in_channels, self.out_channels, stride)
+        self.downsample = _shortcut(
+            shortcut, in_channels, self.out_channels, stride, norm, preactivation
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return relu(F(x) + shortcut(x)), or relu(F(x)) in a plain network."""
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
+        """Return relu(F(x) + shortcut(x)), without the shortcut if plain, or the relu if first."""
+        if self.preactivation:
+            activated = self.relu(self.bn1(x))
+            out = self.relu(self.bn2(self.conv1(activated)))
+            out = self.conv3(self.relu(self.bn3(self.conv2(out))))
+        else:
+            activated = x
+            out = self.relu(self.bn1(self.conv1(x)))
+            out = self.relu(self.bn2(self.conv2(out)))
+            out = self.bn3(self.conv3(out))
         if self.se is not None:
             out = self.se(out)
         if self.residual:
-            out = out + (x if self.downsample is None else self.downsample(x))
-        return self.relu(out)
+            out = out + (x if self.downsample is None else self.downsample(activated))
+        return out if self.preactivation else self.relu(out)
 
 
 class ResNet(nn.Module):
@@ -169,7 +249,10 @@ class ResNet(nn.Module):
         depths: blocks in each stage (Table 1).
         num_classes: classes to tell apart.
         in_channels: channels of the image.
-        stem: one 7x7 convolution, or three of 3x3.
+        stem: one 7x7 convolution, three of 3x3, or patches of 4x4 in place of pooling.
+        width: of the stem and the first stage; it doubles from stage to stage.
+        preactivation: BN and ReLU of the stem move behind the last stage.
+        norm: of the stem.
 
     Shape: (N, in_channels, H, W) -> (N, num_classes)
     """
@@ -181,32 +264,101 @@ class ResNet(nn.Module):
         num_classes: int,
         in_channels: int,
         stem: Stem = "7x7",
+        width: int = 64,
+        preactivation: bool = False,
+        norm: Norm = "batch",
     ) -> None:
         super().__init__()
-        self.conv1 = (
-            nn.Conv2d(in_channels, 64, kernel_size=7, stride=2, padding=3, bias=False)
-            if stem == "7x7"
-            else _deep_stem(in_channels)
-        )
-        self.bn1 = nn.BatchNorm2d(64)
+        self.preactivation = preactivation
+        self.conv1 = _stem(stem, in_channels, width, norm)
+        if not preactivation:
+            self.bn1 = _norm(norm, width)
         self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
-        channels, stages = 64, []
-        for depth, width, stride in zip(depths, (64, 128, 256, 512), (1, 2, 2, 2), strict=True):
-            blocks = [block(channels, width, stride)]
+        self.maxpool = (
+            nn.Identity() if stem == "patch" else nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+        )
+        channels, stages = width, []
+        for number, (depth, stride) in enumerate(zip(depths, (1, 2, 2, 2), strict=True)):
+            blocks = [block(channels, width * 2**number, stride)]
             channels = blocks[0].out_channels
-            blocks += [block(channels, width, 1) for _ in range(depth - 1)]
+            blocks += [block(channels, width * 2**number, 1) for _ in range(depth - 1)]
             stages.append(nn.Sequential(*blocks))
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
+        if preactivation:
+            self.norm = _norm(norm, channels)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
         self.fc = nn.Linear(channels, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the class scores."""
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))  # (N, 64, H / 4, W / 4)
+        x = self.conv1(x)
+        if not self.preactivation:
+            x = self.relu(self.bn1(x))
+        x = self.maxpool(x)  # (N, 64, H / 4, W / 4)
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))  # (N, C, H / 32, W / 32)
+        if self.preactivation:
+            x = self.relu(self.norm(x))
         return self.fc(self.flatten(self.avgpool(x)))
+
+
+def _resnet(
+    block: Kind,
+    depths: tuple[int, ...],
+    num_classes: int,
+    in_channels: int,
+    width: int,
+    bottleneck_width: int,
+    groups: int,
+    kernel_size: int,
+    shortcut: Shortcut,
+    stride_on: StrideOn,
+    preactivation: bool,
+    norm: Norm,
+    se: bool,
+    stem: Stem,
+) -> ResNet:
+    """Return a network of one kind of block.
+
+    Raises:
+        OptionError: a basic block is asked for what only a bottleneck has, or groups do not divide
+            the channels.
+    """
+    make: Callable[[int, int, int], BasicBlock | Bottleneck]
+    if block == "basic":
+        for option, value, usual in (
+            ("bottleneck_width", bottleneck_width, 64),
+            ("stride_on", stride_on, "3x3"),
+        ):
+            if value != usual:
+                raise OptionError(
+                    f"{option}={value!r} needs block='bottleneck': a basic block has two 3x3 "
+                    "convolutions of one width.",
+                    option,
+                )
+        make = partial(
+            BasicBlock,
+            shortcut=shortcut,
+            se=se,
+            groups=groups,
+            kernel_size=kernel_size,
+            preactivation=preactivation,
+            norm=norm,
+        )
+    else:
+        _check_groups(groups, bottleneck_width)
+        make = partial(
+            Bottleneck,
+            groups=groups,
+            width_per_group=bottleneck_width // groups,
+            shortcut=shortcut,
+            stride_on=stride_on,
+            se=se,
+            kernel_size=kernel_size,
+            preactivation=preactivation,
+            norm=norm,
+        )
+    return ResNet(make, depths, num_classes, in_channels, stem, width, preactivation, norm)
 
 
 he_2015 = register_model(
@@ -268,13 +420,33 @@ def resnet18(
     num_classes: NumClasses = 1000,
     in_channels: InChannels = 3,
     depths: Depths = (2, 2, 2, 2),
+    width: Width = 64,
+    block: Kind = "basic",
+    groups: Groups = 1,
+    kernel_size: KernelSize = 3,
     shortcut: Shortcut = "B",
+    preactivation: bool = False,
+    norm: Norm = "batch",
     se: bool = False,
     stem: Stem = "7x7",
 ) -> ResNet:
     """ResNet-18."""
-    block = partial(BasicBlock, shortcut=shortcut, se=se)
-    return ResNet(block, depths, num_classes, in_channels, stem)
+    return _resnet(
+        block,
+        depths,
+        num_classes,
+        in_channels,
+        width,
+        64,
+        groups,
+        kernel_size,
+        shortcut,
+        "3x3",
+        preactivation,
+        norm,
+        se,
+        stem,
+    )
 
 
 @he_2015
@@ -282,13 +454,33 @@ def resnet34(
     num_classes: NumClasses = 1000,
     in_channels: InChannels = 3,
     depths: Depths = (3, 4, 6, 3),
+    width: Width = 64,
+    block: Kind = "basic",
+    groups: Groups = 1,
+    kernel_size: KernelSize = 3,
     shortcut: Shortcut = "B",
+    preactivation: bool = False,
+    norm: Norm = "batch",
     se: bool = False,
     stem: Stem = "7x7",
 ) -> ResNet:
     """ResNet-34."""
-    block = partial(BasicBlock, shortcut=shortcut, se=se)
-    return ResNet(block, depths, num_classes, in_channels, stem)
+    return _resnet(
+        block,
+        depths,
+        num_classes,
+        in_channels,
+        width,
+        64,
+        groups,
+        kernel_size,
+        shortcut,
+        "3x3",
+        preactivation,
+        norm,
+        se,
+        stem,
+    )
 
 
 @he_2015
@@ -296,8 +488,15 @@ def resnet50(
     num_classes: NumClasses = 1000,
     in_channels: InChannels = 3,
     depths: Depths = (3, 4, 6, 3),
+    width: Width = 64,
+    block: Kind = "bottleneck",
+    bottleneck_width: Width = 64,
+    groups: Groups = 1,
+    kernel_size: KernelSize = 3,
     shortcut: Shortcut = "B",
     stride_on: StrideOn = "3x3",
+    preactivation: bool = False,
+    norm: Norm = "batch",
     se: bool = False,
     stem: Stem = "7x7",
 ) -> ResNet:
@@ -306,8 +505,22 @@ def resnet50(
     The stride of a bottleneck sits on its 3x3 convolution ("v1.5", as in torchvision), not on the
     first 1x1.
     """
-    block = partial(Bottleneck, shortcut=shortcut, stride_on=stride_on, se=se)
-    return ResNet(block, depths, num_classes, in_channels, stem)
+    return _resnet(
+        block,
+        depths,
+        num_classes,
+        in_channels,
+        width,
+        bottleneck_width,
+        groups,
+        kernel_size,
+        shortcut,
+        stride_on,
+        preactivation,
+        norm,
+        se,
+        stem,
+    )
 
 
 @he_2015
@@ -315,8 +528,15 @@ def resnet101(
     num_classes: NumClasses = 1000,
     in_channels: InChannels = 3,
     depths: Depths = (3, 4, 23, 3),
+    width: Width = 64,
+    block: Kind = "bottleneck",
+    bottleneck_width: Width = 64,
+    groups: Groups = 1,
+    kernel_size: KernelSize = 3,
     shortcut: Shortcut = "B",
     stride_on: StrideOn = "3x3",
+    preactivation: bool = False,
+    norm: Norm = "batch",
     se: bool = False,
     stem: Stem = "7x7",
 ) -> ResNet:
@@ -325,8 +545,22 @@ def resnet101(
     The stride of a bottleneck sits on its 3x3 convolution ("v1.5", as in torchvision), not on the
     first 1x1.
     """
-    block = partial(Bottleneck, shortcut=shortcut, stride_on=stride_on, se=se)
-    return ResNet(block, depths, num_classes, in_channels, stem)
+    return _resnet(
+        block,
+        depths,
+        num_classes,
+        in_channels,
+        width,
+        bottleneck_width,
+        groups,
+        kernel_size,
+        shortcut,
+        stride_on,
+        preactivation,
+        norm,
+        se,
+        stem,
+    )
 
 
 @he_2015
@@ -334,8 +568,15 @@ def resnet152(
     num_classes: NumClasses = 1000,
     in_channels: InChannels = 3,
     depths: Depths = (3, 8, 36, 3),
+    width: Width = 64,
+    block: Kind = "bottleneck",
+    bottleneck_width: Width = 64,
+    groups: Groups = 1,
+    kernel_size: KernelSize = 3,
     shortcut: Shortcut = "B",
     stride_on: StrideOn = "3x3",
+    preactivation: bool = False,
+    norm: Norm = "batch",
     se: bool = False,
     stem: Stem = "7x7",
 ) -> ResNet:
@@ -344,8 +585,22 @@ def resnet152(
     The stride of a bottleneck sits on its 3x3 convolution ("v1.5", as in torchvision), not on the
     first 1x1.
     """
-    block = partial(Bottleneck, shortcut=shortcut, stride_on=stride_on, se=se)
-    return ResNet(block, depths, num_classes, in_channels, stem)
+    return _resnet(
+        block,
+        depths,
+        num_classes,
+        in_channels,
+        width,
+        bottleneck_width,
+        groups,
+        kernel_size,
+        shortcut,
+        stride_on,
+        preactivation,
+        norm,
+        se,
+        stem,
+    )
 
 
 @he_2015
@@ -395,11 +650,12 @@ def plain18(
     num_classes: NumClasses = 1000,
     in_channels: InChannels = 3,
     depths: Depths = (2, 2, 2, 2),
+    shortcut: Shortcut = "none",
     se: bool = False,
     stem: Stem = "7x7",
 ) -> ResNet:
     """Plain-18 (no shortcuts)."""
-    block = partial(BasicBlock, shortcut="none", se=se)
+    block = partial(BasicBlock, shortcut=shortcut, se=se)
     return ResNet(block, depths, num_classes, in_channels, stem)
 
 
@@ -408,11 +664,12 @@ def plain34(
     num_classes: NumClasses = 1000,
     in_channels: InChannels = 3,
     depths: Depths = (3, 4, 6, 3),
+    shortcut: Shortcut = "none",
     se: bool = False,
     stem: Stem = "7x7",
 ) -> ResNet:
     """Plain-34 (no shortcuts)."""
-    block = partial(BasicBlock, shortcut="none", se=se)
+    block = partial(BasicBlock, shortcut=shortcut, se=se)
     return ResNet(block, depths, num_classes, in_channels, stem)
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from explorer.errors import SweepError
 from explorer.sweep.points import Point, Row, give_up
 from explorer.sweep.pool import Worker
+from explorer.text import _
 
 CONNECT_SECONDS = 5.0
 """How long a scheduler may take to answer."""
@@ -84,7 +85,9 @@ def check_address(scheduler: str) -> None:
     """
     if not re.fullmatch(r"(tcp|tls|ws|wss|ucx)://(\[[\da-fA-F:.]+\]|[^/:\s]+):\d{1,5}", scheduler):
         raise SweepError(
-            f"{scheduler!r} is no address of a Dask scheduler, such as tcp://localhost:8786."
+            _(
+                "{scheduler!r} is no address of a Dask scheduler, such as tcp://localhost:8786."
+            ).format(scheduler=scheduler)
         )
 
 
@@ -93,7 +96,7 @@ def _distributed() -> Any:
         return importlib.import_module("distributed")
     except ImportError as error:
         raise SweepError(
-            "A scheduler needs Dask, which is not installed here: pip install distributed."
+            _("A scheduler needs Dask, which is not installed here: pip install distributed.")
         ) from error
 
 
@@ -104,8 +107,10 @@ def _connected(distributed: Any, scheduler: str) -> Any:
         return distributed.Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
     except OSError as error:  # a timeout is one, too
         raise SweepError(
-            f"No Dask scheduler answers at {scheduler} within {CONNECT_SECONDS:g} s: check the "
-            "address, and that the scheduler is running."
+            _(
+                "No Dask scheduler answers at {scheduler} within {CONNECT_SECONDS:g} s: "
+                "check the address, and that the scheduler is running."
+            ).format(scheduler=scheduler, CONNECT_SECONDS=CONNECT_SECONDS)
         ) from error
 
 
@@ -120,15 +125,21 @@ def _wait_for_worker(client: Any, scheduler: str) -> None:
         client.wait_for_workers(1, timeout=WORKER_SECONDS)
     except TimeoutError as error:
         raise SweepError(
-            f"The cluster at {scheduler} has no worker: start one with "
-            f"dask worker {scheduler}, then run the sweep again."
+            _(
+                "The cluster at {scheduler} has no worker: start one with dask worker "
+                "{scheduler}, then run the sweep again."
+            ).format(scheduler=scheduler)
         ) from error
 
 
 def _row(future: Any, point: Point, scheduler: str) -> Row:
     """The row of a future that is done."""
     if future.status == "cancelled":
-        raise SweepError(f"The scheduler at {scheduler} is gone; what was finished is kept.")
+        raise SweepError(
+            _("The scheduler at {scheduler} is gone; what was finished is kept.").format(
+                scheduler=scheduler
+            )
+        )
     problem = future.exception()
     if problem is None:
         row: Row = future.result()
@@ -137,6 +148,8 @@ def _row(future: Any, point: Point, scheduler: str) -> Row:
         return give_up(point, "every worker of the cluster that had this point died.")
     said = " ".join(str(problem).split())
     raise SweepError(
-        f"The workers of {scheduler} cannot compute ({type(problem).__name__}: {said}): they need "
-        "this version of Layerwise."
+        _(
+            "The workers of {scheduler} cannot compute ({name__}: {said}): they need "
+            "this version of Layerwise."
+        ).format(scheduler=scheduler, name__=type(problem).__name__, said=said)
     ) from problem

@@ -16,9 +16,11 @@ from typing import Final, NamedTuple
 from explorer.analysis.units import compact, count, memory, rounded
 from explorer.errors import OptionError
 from explorer.figures.sweep import Curve, Mark
+from explorer.latency import LatencyRecord, Work
 from explorer.models._registry import ModelSpec, OptionValue
 from explorer.sweep.points import Key, Point, Row, grid
 from explorer.sweep.ranges import option_values, whole_numbers
+from explorer.text import _
 from explorer.zoo import get_spec, source_of
 
 OPTION: Final = "option:"
@@ -220,7 +222,9 @@ def _option_span(models: Sequence[str], name: str) -> Span:
     """From a quarter to twice the first model's default, which is met, within all limits."""
     found = [get_spec(model).options[name] for model in models if name in _numbers(get_spec(model))]
     if not found:
-        raise OptionError(f"None of the models has a number called {name!r}.", name)
+        raise OptionError(
+            _("None of the models has a number called {name!r}.").format(name=name), name
+        )
     option = found[0]
     default = option.default if isinstance(option.default, (int, float)) else option.low
     least, most = max(option.low, default / 4), min(option.high, 2 * default)
@@ -281,13 +285,84 @@ def _curve(sweep: Sweep, model: str, rows: Mapping[Key, Row], quantity: Quantity
     return Curve(model_title(model), tuple(legal), tuple(illegal))
 
 
+MOST_MEASURED: Final = 9
+"""Points of one model that are measured: the ends, the middle, the quarters and the eighths."""
+
+
+def measurable(sweep: Sweep, rows: Mapping[Key, Row]) -> list[Work]:
+    """The passes that are measured on request: of each model at most `MOST_MEASURED`.
+
+    Args:
+        sweep: what is swept.
+        rows: those that are finished; what a model does not take is not measured.
+    """
+    works = []
+    for model in sweep.models:
+        points = sweep._points_of(model)
+        legal = [point for point in points if point.key in rows and not rows[point.key].error]
+        places = sorted(coarse_to_fine(len(legal))[:MOST_MEASURED])
+        works += [_work(sweep, legal[place], rows[legal[place].key]) for place in places]
+    return works
+
+
+def _work(sweep: Sweep, point: Point, row: Row) -> Work:
+    x = sweep.at(row)
+    where = f"{row.input.replace('x', ' × ')}, batch of {row.batch}"
+    where += f", {sweep.option}={number_text(x)}" if sweep.option and x is not None else ""
+    return Work(
+        f"{model_title(point.model)} at {where}",
+        point.model,
+        (point.batch, *point.input_shape),
+        point.options,
+        row.macs or 0,
+    )
+
+
+def measured_curves(sweep: Sweep, times: Mapping[Work, LatencyRecord], here: str) -> list[Curve]:
+    """The measured times of each model, in order.
+
+    Args:
+        sweep: what was swept.
+        times: of some of `measurable(...)`.
+        here: what was measured on, for the hover text.
+    """
+    found = []
+    for model in sweep.models:
+        marks = [
+            Mark(_at(sweep, work), time.median_ms, f"{work.title}<br>{_time_text(time)}<br>{here}",
+                 spread=(time.p10_ms or time.median_ms, time.p90_ms or time.median_ms))
+            for work, time in times.items()
+            if work.model == model
+        ]  # fmt: skip
+        marks.sort(key=lambda mark: mark.x)
+        found.append(Curve(f"{model_title(model)}, measured here", tuple(marks), ()))
+    return found
+
+
+def _at(sweep: Sweep, work: Work) -> float:
+    """The swept value of a pass."""
+    if sweep.option:
+        value = dict(work.options)[sweep.option]
+        return float(value) if isinstance(value, float) else int(value)  # type: ignore[arg-type]
+    return work.input_shape[0] if sweep.over == "batch" else work.input_shape[-2]
+
+
+def _time_text(time: LatencyRecord) -> str:
+    text = f"{rounded(time.median_ms)} ms measured"
+    if time.p10_ms and time.p90_ms:
+        text += f", {rounded(time.p10_ms)} to {rounded(time.p90_ms)}"
+    return text
+
+
 def value_text(row: Row, field: str) -> str:
     """A row's value in short and in full: "4.09 G (4,089,184,256 MACs)"."""
     value = getattr(row, field)
     if field == "predicted_ms":
-        return f"{rounded(value)} ms predicted, {row.device}, {row.dtype}"
+        return _("{value} ms predicted, {device}, {dtype}").format(
+            value=rounded(value), device=row.device, dtype=row.dtype
+        )
     if field.endswith("_bytes"):
-        return f"{memory(value)} ({count(value)} bytes)"
+        return _("{value} ({value2} bytes)").format(value=memory(value), value2=count(value))
     bound = "at least " if field == "macs" and row.lower_bound else ""
     unit = "MACs" if field == "macs" else "parameters"
     return f"{bound}{compact(value)} ({count(value)} {unit})"

@@ -17,6 +17,7 @@ from explorer.analysis.totals import totals
 from explorer.errors import ExplorerError, SweepError, TraceError
 from explorer.latency.measure import peak_activation_bytes
 from explorer.models._registry import OptionValue
+from explorer.text import _
 from explorer.trace import Trace, trace_model
 from explorer.trace.tracing import Mode
 from explorer.zoo import get_spec, source_of
@@ -158,7 +159,11 @@ def grid(
     values = {name: list(each) for name, each in (options or {}).items()}
     number = len(names) * len(sizes) * len(batches) * prod(map(len, values.values()))
     if number > MAX_POINTS:
-        raise SweepError(f"These are {number:,} points; at most {MAX_POINTS:,} go into one sweep.")
+        raise SweepError(
+            _("These are {number:,} points; at most {MAX_POINTS:,} go into one sweep.").format(
+                number=number, MAX_POINTS=MAX_POINTS
+            )
+        )
     points = []
     for name in names:
         native = get_spec(name).input_shape[1:]

@@ -13,6 +13,7 @@ from decimal import Decimal
 from explorer.errors import OptionError
 from explorer.models._registry import ModelSpec, OptionValue
 from explorer.sweep.points import MAX_POINTS
+from explorer.text import _
 
 _NUMBER = re.compile(r"-?\d{1,10}(\.\d{1,6})?")
 
@@ -29,7 +30,10 @@ def whole_numbers(text: str, what: str) -> list[int]:
     """
     numbers = _numbers(text, what, "1,8 or 16:64:16")
     if any(number < 1 or number % 1 for number in numbers):
-        raise OptionError(f"{what} {text!r} should be whole numbers from 1 on.", what)
+        raise OptionError(
+            _("{what} {text!r} should be whole numbers from 1 on.").format(what=what, text=text),
+            what,
+        )
     return list(map(int, numbers))
 
 
@@ -78,7 +82,12 @@ def option_values(spec: ModelSpec, name: str, text: str) -> list[OptionValue]:
     if option.kind == "float":
         return list(map(float, numbers))
     if any(number % 1 for number in numbers):
-        raise OptionError(f"{spec.name}: {name}={text} should be whole numbers.", name)
+        raise OptionError(
+            _("{name}: {name2}={text} should be whole numbers.").format(
+                name=spec.name, name2=name, text=text
+            ),
+            name,
+        )
     return list(map(int, numbers))
 
 
@@ -88,18 +97,32 @@ def _numbers(text: str, what: str, example: str) -> list[Decimal]:
     for part in text.split(","):
         ends = part.strip().split(":")
         if len(ends) > 3 or not all(map(_NUMBER.fullmatch, ends)):
-            raise OptionError(f"{what} {part!r} should be like {example}.", what)
+            raise OptionError(
+                _("{what} {part!r} should be like {example}.").format(
+                    what=what, part=part, example=example
+                ),
+                what,
+            )
         first, *rest = map(Decimal, ends)
         found += _range(first, *rest) if rest else [first]
         if len(found) > MAX_POINTS:
-            raise OptionError(f"{what} {text!r} is more than {MAX_POINTS:,} values.", what)
+            raise OptionError(
+                _("{what} {text!r} is more than {MAX_POINTS:,} values.").format(
+                    what=what, text=text, MAX_POINTS=MAX_POINTS
+                ),
+                what,
+            )
     return found
 
 
 def _range(first: Decimal, last: Decimal, step: Decimal = Decimal(1)) -> list[Decimal]:
     """From first to last, the last included if a step meets it."""
     if step <= 0 or last < first:
-        raise OptionError(f"{first}:{last}:{step} should go up, by a step above 0.")
+        raise OptionError(
+            _("{first}:{last}:{step} should go up, by a step above 0.").format(
+                first=first, last=last, step=step
+            )
+        )
     # One too many is enough for the caller to refuse them.
     number = min(int((last - first) / step), MAX_POINTS)
     return [first + step * index for index in range(number + 1)]

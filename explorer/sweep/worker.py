@@ -20,6 +20,9 @@ from explorer.sweep.points import Point, compute
 
 IDLE_SECONDS = 60.0
 """How long a worker waits for its next point before it ends; on a cluster nobody else ends it."""
+RARELY = (50_000, 20, 100)
+"""How often garbage is collected. A trace is many small objects and hardly a cycle: as often as
+Python does by itself, looking for cycles takes a third of the time."""
 READY = "ready\n"
 """What a worker says first, when all is imported."""
 
@@ -49,6 +52,7 @@ def main() -> None:
     torch.set_num_threads(1)  # there is a worker for each core
     gc.collect()
     gc.freeze()  # what was imported stays, and need not be looked through again and again
+    gc.set_threshold(*RARELY)
     _say(replies, READY)
     while True:
         idle = threading.Timer(IDLE_SECONDS, os._exit, (0,))

@@ -42,6 +42,7 @@ def trace_model(
     options: Mapping[str, Any] | None = None,
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
+    nearest: bool = True,
 ) -> Trace:
     """Run one forward pass on the meta device and record everything that happens.
 
@@ -58,6 +59,8 @@ def trace_model(
         args: instead of `input_shape`, positional arguments in any nesting of lists, tuples,
             dictionaries and dataclasses; of tensors in them only shape and type are used.
         kwargs: keyword arguments, likewise.
+        nearest: look for the nearest input that works if this one does not; it is traced
+            several times, which takes longer than the trace.
 
     Returns:
         A frozen, picklable `Trace`.
@@ -107,7 +110,7 @@ def trace_model(
             ) from error
         if _needs_values(recorder, error):
             return run.for_real()
-        works = run.works if len(shapes) == 1 and len(shapes[0]) == 4 else None
+        works = run.works if nearest and len(shapes) == 1 and len(shapes[0]) == 4 else None
         raise explain(recorder, error, run.arguments, works, hints) from error
     finally:
         recorder.release()

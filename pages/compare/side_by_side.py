@@ -2,21 +2,22 @@
 
 import streamlit as st
 
-from pages.shared import comparing, comparison, widgets
+from pages.shared import beside, comparing, comparison, widgets
+from pages.shared.text import _
 
 view = comparing.open_view()
 widgets.page_title(
-    "Side by side",
-    "Two to four architectures, stage by stage and layer by layer, with every difference named.",
+    _("Side by side"),
+    _("Two to four architectures, stage by stage and layer by layer, with every difference named."),
 )
 comparing.controls(view)
 shown = comparison.possible(view)
 if len(shown) < 2:
-    st.info("A comparison needs two models that can be traced.", icon=":material/compare:")
+    st.info(_("A comparison needs two models that can be traced."), icon=":material/compare:")
     st.stop()
 comparison.summaries(view, shown)
 widgets.counting(0)
-comparison.totals(view, shown)
+beside.totals(view, shown, lambda: comparison.export(view, shown))
 opened = comparing.tabs()
 if opened["layers"].open:
     with opened["layers"]:

@@ -2,12 +2,25 @@
 
 import streamlit as st
 
-from pages.shared import cache, inspector, measurements, panels, sidebar, tables, widgets
+from pages.shared import (
+    cache,
+    crosscheck,
+    inspector,
+    measuring,
+    panels,
+    runs,
+    sidebar,
+    tables,
+    ways,
+    widgets,
+)
 from pages.shared.text import _
 from pages.shared.view import open_view, tabs
 
 choice = sidebar.current()
+measuring.take()
 view = open_view()
+ways.open_ways()
 failure = cache.failure(choice)
 
 main, side = st.columns([3, 1], gap="medium")
@@ -38,10 +51,11 @@ with main:
             panels.charts(choice, view)
     if opened["latency"].open:
         with opened["latency"]:
-            measurements.latency(choice)
+            measuring.panel(choice)
+            runs.table()
     if opened["check"].open:
         with opened["check"]:
-            measurements.check(choice)
+            crosscheck.check(choice)
     if opened["source"].open:
         with opened["source"]:
             panels.source(choice)

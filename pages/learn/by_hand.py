@@ -4,8 +4,8 @@ from pages.shared.learn import by_hand
 from pages.shared.learn.lesson import open_lesson
 from pages.shared.text import _
 
+by_hand.restore()  # first: what a link gets wrong is said under the title
 lesson = open_lesson("by_hand")
-by_hand.restore()
 if lesson.part(_("A layer of your own")):
     by_hand.own_layer(lesson)
 if lesson.part(_("A layer of a real architecture")):

@@ -4,8 +4,8 @@ from pages.shared.learn import convolution
 from pages.shared.learn.lesson import open_lesson
 from pages.shared.text import _
 
+view = convolution.open_view()  # first: what a link gets wrong is said under the title
 lesson = open_lesson("convolution")
-view = convolution.open_view()
 if lesson.part(_("One window at a time")):
     convolution.windows(lesson, view)
 if lesson.part(_("Valid, same, full")):

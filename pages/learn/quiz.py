@@ -4,8 +4,8 @@ from pages.shared.learn import quiz as page
 from pages.shared.learn.lesson import open_lesson
 from pages.shared.text import _
 
+quiz = page.open_quiz()  # first: what a link gets wrong is said under the title
 lesson = open_lesson("quiz")
-quiz = page.open_quiz()
 if lesson.present:
     page.talk(lesson, quiz)
 else:

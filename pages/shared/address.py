@@ -16,6 +16,8 @@ from typing import Final, TypeVar
 
 import streamlit as st
 
+from explorer.text import _
+
 T = TypeVar("T")
 
 _TOUCHED: Final = "_address_touched"
@@ -87,7 +89,8 @@ def restore(name: str, key: str, parse: Callable[[str], T | None], default: T) -
         text = query().get(name)
         value = default if text is None else parse(text)
         if value is None and text is not None:
-            report((f"The link says {name}={text!r}, which is not known here; it is ignored.",))
+            said = _("The link says {choice}, which is not known here; it is ignored.")
+            report((said.format(choice=f"{name}={text!r}"),))
         state[key] = default if value is None else value
     else:
         # Written even if unchanged: Streamlit forgets a widget's value when the widget is not
@@ -101,6 +104,11 @@ def record(parameters: Mapping[str, str | None]) -> None:
     """Add parameters to the address that this run will have; None takes one out of it."""
     following = {**st.session_state[_NEXT], **parameters}
     st.session_state[_NEXT] = {k: v for k, v in following.items() if v is not None}
+
+
+def following() -> dict[str, str]:
+    """The address that this run will have, as far as it is recorded by now."""
+    return dict(st.session_state.get(_NEXT, {}))
 
 
 def leave() -> None:

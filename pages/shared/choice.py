@@ -33,7 +33,9 @@ RESERVED: Final = frozenset(
         *("zoom", "open", "toggled", "heat", "flow", "device"),
         *("show", "dtype", "tf32", "launch", "custom"),
         *("optimizer", "precision", "checkpoint", "budget"),
+        *("measure", "runs", "fit"),
         *("lang", "present", "step"),
+        *("steps", "at", "side"),
     }
 )
 """Names in a link that are not options of a model."""

@@ -8,7 +8,7 @@ A link names the models and their options, then one input size for all or one fo
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import streamlit as st
@@ -18,11 +18,12 @@ from explorer.analysis.compare import MOST
 from explorer.analysis.roofline import devices
 from explorer.diagram.heat import DEFAULT_DEVICE
 from explorer.diagram.views import ViewName
-from explorer.errors import OptionError, UnknownModelError
+from explorer.errors import OptionError
 from explorer.figures.comparison import MEASURES
-from explorer.models._registry import OptionValue
+from explorer.latency import Way, recorded_ways
+from explorer.models._registry import ModelSpec, Option, OptionValue
 from explorer.zoo import available_sources, get_spec, source_of
-from pages.shared import address
+from pages.shared import address, reading, timed
 from pages.shared.choice import (
     DERIVED,
     MAX_SIZE,
@@ -32,7 +33,11 @@ from pages.shared.choice import (
     native_choice,
     option_text,
 )
+from pages.shared.options import asked_options, option_key, shown_value
+from pages.shared.options import widgets as option_widgets
 from pages.shared.sidebar import PRESETS
+from pages.shared.text import _
+from pages.shared.timed import Here
 from pages.shared.view import EXTRAS, FLOWS, MAX_TOGGLED, UNITS, ZOOMS
 from pages.shared.widgets import plain
 
@@ -59,6 +64,8 @@ EACH: Final = "each"
 _PRESETS: Final = tuple(f"{height}x{width}" for height, width in PRESETS)
 _TAB_WIDGET: Final = "compare_tab_widget"
 _PROBLEMS: Final = "compare_option_problems"
+_SHOWN_SIZE: Final = "_compare_shown_size"
+_TYPED: Final = "_compare_typed_size"
 
 
 class View(NamedTuple):
@@ -68,6 +75,10 @@ class View(NamedTuple):
     convention: Convention
     device: str
     """That times are predicted for."""
+    way: Way
+    """In which recorded times were taken."""
+    here: Here
+    """What times are measured on."""
     tab: str
     measure: str
     against: int
@@ -92,14 +103,15 @@ def open_view() -> View:
     each = EACH if "sizes" in address.query() else NATIVE
     size = address.restore("size", "compare_size", _size, each)
     sizes: list[str] = address.restore("sizes", "compare_sizes", _sizes, [])
+    state[_SHOWN_SIZE] = size
     state["compare_sizes"] = sizes = [*sizes, *[NATIVE] * MOST][: len(models)]
-    address.restore("source", "compare_source", _one_of(available_sources()), "layerwise")
+    address.restore("source", "compare_source", reading.one_of(available_sources()), "layerwise")
     address.record(
         {
             "models": ",".join(models),
             "size": size if size not in (NATIVE, EACH) else None,
             "sizes": ",".join(sizes) if size == EACH else None,
-            "source": _unless(state["compare_source"], "layerwise"),
+            "source": reading.unless(state["compare_source"], "layerwise"),
         }
     )
     return _open_looks(_choices(models, [s if size == EACH else size for s in sizes]))
@@ -107,35 +119,39 @@ def open_view() -> View:
 
 def _open_looks(choices: tuple[Choice, ...]) -> View:
     """Read what does not depend on which models they are."""
-    unit = address.restore("unit", "unit", _one_of(UNITS), UNITS[0])
-    extras: list[str] = address.restore("count", "extras", _some_of(EXTRAS), [])
+    unit = address.restore("unit", "unit", reading.one_of(UNITS), UNITS[0])
+    extras: list[str] = address.restore("count", "extras", reading.some_of(EXTRAS), [])
     names = [device.name for device in devices()]
-    device = address.restore("device", "compare_device", _one_of(names), DEFAULT_DEVICE)
-    tab = address.restore("tab", "compare_tab", _one_of(tuple(TABS)), "layers")
-    measure = address.restore("measure", "compare_measure", _one_of(MEASURES), "cost")
-    against = address.restore("against", "compare_against", _number(1, MOST - 1), 1)
+    device = address.restore("device", "compare_device", reading.one_of(names), DEFAULT_DEVICE)
+    ways = {way.name: way for way in recorded_ways()}
+    first_way = next(iter(ways))
+    way = address.restore("recorded", "compare_way", reading.one_of([*ways]), first_way)
+    tab = address.restore("tab", "compare_tab", reading.one_of(tuple(TABS)), "layers")
+    measure = address.restore("measure", "compare_measure", reading.one_of(MEASURES), "cost")
+    against = address.restore("against", "compare_against", reading.whole_number(1, MOST - 1), 1)
     changed = address.restore("rows", "compare_changed", {"changed": True}.get, False)
     find = address.restore("find", "compare_find", str, "")
-    row = address.restore("row", "compare_row", _number(0, 100_000), -1)
-    zoom: ViewName = address.restore("zoom", "compare_zoom", _one_of(tuple(ZOOMS)), "blocks")
-    depth = address.restore("open", "compare_open", _number(0, 99), 0)
-    flow = address.restore("flow", "compare_flow", _one_of(tuple(FLOWS)), "right")
+    row = address.restore("row", "compare_row", reading.whole_number(0, 100_000), -1)
+    zoom: ViewName = address.restore("zoom", "compare_zoom", reading.one_of(tuple(ZOOMS)), "blocks")
+    depth = address.restore("open", "compare_open", reading.whole_number(0, 99), 0)
+    flow = address.restore("flow", "compare_flow", reading.one_of(tuple(FLOWS)), "right")
     toggled: list[str] = address.restore("toggled", "compare_toggled", _keys, [])
     st.session_state[_TAB_WIDGET] = TABS[tab]
     address.record(
         {
-            "unit": _unless(unit, UNITS[0]),
+            "unit": reading.unless(unit, UNITS[0]),
             "count": ",".join(extras) or None,
-            "device": _unless(device, DEFAULT_DEVICE),
-            "tab": _unless(tab, "layers"),
-            "measure": _unless(measure, "cost"),
-            "against": _unless(str(against), "1"),
+            "device": reading.unless(device, DEFAULT_DEVICE),
+            "recorded": reading.unless(way, first_way),
+            "tab": reading.unless(tab, "layers"),
+            "measure": reading.unless(measure, "cost"),
+            "against": reading.unless(str(against), "1"),
             "rows": "changed" if changed else None,
             "find": find or None,
-            "row": _unless(str(row), "-1"),
-            "zoom": _unless(zoom, "blocks"),
-            "open": _unless(str(depth), "0"),
-            "flow": _unless(flow, "right"),
+            "row": reading.unless(str(row), "-1"),
+            "zoom": reading.unless(zoom, "blocks"),
+            "open": reading.unless(str(depth), "0"),
+            "flow": reading.unless(flow, "right"),
             "toggled": ",".join(toggled) or None,
         }
     )
@@ -143,6 +159,8 @@ def _open_looks(choices: tuple[Choice, ...]) -> View:
         choices=choices,
         convention=Convention(unit=unit, **{extra: extra in extras for extra in EXTRAS}),
         device=device,
+        way=ways[way],
+        here=timed.open_here(),
         tab=tab,
         measure=measure,
         against=against,
@@ -177,36 +195,38 @@ def controls(view: View) -> None:
     count = len(view.choices)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.segmented_control(
-            "Source",
+            _("Source"),
             available_sources(),
             key="compare_source",
             required=True,
             format_func=lambda name: {"layerwise": "Layerwise"}.get(name, name),
             on_change=address.touch,
-            help="What the lists below offer; models of several sources can be compared.",
+            help=_("What the lists below offer; models of several sources can be compared."),
         )
         st.selectbox(
-            "Input size",
+            _("Input size"),
             list(dict.fromkeys((NATIVE, EACH, state["compare_size"], *_PRESETS))),
             key="compare_size",
             format_func=_size_label,
+            accept_new_options=True,
             on_change=_change_size,
             width=165,
+            help=_("Choose, or type another: height × width in pixels."),
         )
         st.selectbox(
-            "Predict time on",
+            _("Predict time on"),
             [device.name for device in devices()],
             key="compare_device",
             on_change=address.touch,
             width=190,
         )
-        with st.popover("Examples", icon=":material/lightbulb:"):
+        with st.popover(_("Examples"), icon=":material/lightbulb:"):
             for number, (title, models) in enumerate(EXAMPLES.items()):
                 st.button(
                     title, key=f"example_{number}", type="tertiary", on_click=_show, args=(models,)
                 )
         st.button(
-            "Add a model",
+            _("Add a model"),
             key="compare_add",
             icon=":material/add:",
             disabled=count == MOST,
@@ -215,6 +235,13 @@ def controls(view: View) -> None:
     for number, column in enumerate(st.columns(max(count, 2), gap="small")[:count]):
         with column, st.container(gap="xsmall"):
             _slot(number, count)
+    if typed := state.pop(_TYPED, ""):
+        st.caption(
+            _(
+                ":red[{repr} is no size: type height × width in pixels, such as 256x128, "
+                "each side 1 to {MAX_SIZE:,}.]"
+            ).format(repr=plain(repr(typed)), MAX_SIZE=MAX_SIZE)
+        )
 
 
 def _slot(number: int, count: int) -> None:
@@ -224,7 +251,7 @@ def _slot(number: int, count: int) -> None:
     offered = image_models(state["compare_source"])
     state[f"compare_model_{number}"] = name
     st.selectbox(
-        f"Model {number + 1}" if number else "Model 1 (reference)",
+        _("Model {value}").format(value=number + 1) if number else _("Model 1 (reference)"),
         offered if name in offered else [name, *offered],
         key=f"compare_model_{number}",
         format_func=_model_label,
@@ -235,21 +262,22 @@ def _slot(number: int, count: int) -> None:
         if state["compare_size"] == EACH:
             size = state[f"compare_size_{number}"] = state["compare_sizes"][number]
             st.selectbox(
-                f"Size of model {number + 1}",
+                _("Size of model {value}").format(value=number + 1),
                 list(dict.fromkeys((NATIVE, size, *_PRESETS))),
                 key=f"compare_size_{number}",
                 format_func=_size_label,
+                accept_new_options=True,
                 label_visibility="collapsed",
                 on_change=_change_sizes,
-                args=(count,),
+                args=(number,),
                 width=130,
             )
-        if _asked(name):
-            with st.popover("Options", icon=":material/tune:"):
+        if asked_options(get_spec(name)):
+            with st.popover(_("Options"), icon=":material/tune:"):
                 _options(number, name, options)
         if count > 2:
             st.button(
-                "Remove",
+                _("Remove"),
                 key=f"compare_remove_{number}",
                 icon=":material/close:",
                 type="tertiary",
@@ -259,25 +287,38 @@ def _slot(number: int, count: int) -> None:
     if options:
         st.caption(plain(options.replace(";", ", ")))
     for problem in state[_PROBLEMS][number]:
-        st.caption(f":red[{plain(problem)}]")
+        st.caption(_(":red[{problem}]").format(problem=plain(problem)))
 
 
-def _options(number: int, name: str, options: str) -> None:
-    key = f"compare_options_{number}"
-    st.session_state[key] = options
-    st.text_input(
-        "Options that differ from the default",
-        key=key,
-        placeholder="; ".join(f"{o.name}={option_text(o.default)}" for o in _asked(name)[:2]),
-        on_change=_change_options,
-        args=(number,),
-    )
-    defaults = ", ".join(f"`{o.name}={option_text(o.default)}`" for o in _asked(name))
-    st.caption(f"Several with a semicolon between them. By default {defaults}.")
+def _options(number: int, name: str, text: str) -> None:
+    """A widget for each option, set to what the link says of this model."""
+    spec, state = get_spec(name), st.session_state
+    given = _given(text)
+    for option in asked_options(spec):
+        state[option_key(spec, option.name, _prefix(number))] = _shown(spec, option, given)
+    option_widgets(spec, _prefix(number), _change_options, (number,))
+    if text:
+        st.button(
+            _("Back to the defaults"),
+            key=f"compare_defaults_{number}",
+            type="tertiary",
+            icon=":material/restart_alt:",
+            on_click=_forget_options,
+            args=(number,),
+        )
 
 
-def _asked(name: str) -> list[Any]:
-    return [option for option in get_spec(name).options.values() if option.name not in DERIVED]
+def _prefix(number: int) -> str:
+    return f"compare_{number}:"
+
+
+def _shown(spec: ModelSpec, option: Option, given: Mapping[str, str]) -> OptionValue:
+    """What an option's widget shows: what the link says, if it can be."""
+    try:
+        value = option.parse(given.get(option.name, ""), spec.title)
+    except OptionError:
+        value = option.default
+    return shown_value(option, value)
 
 
 def _model_label(name: str) -> str:
@@ -328,29 +369,57 @@ def _change_model(number: int) -> None:
 
 
 def _change_options(number: int) -> None:
+    """Spell what the widgets say as the link does."""
     state = st.session_state
-    models = [*state["compare_models"]]
+    name, _ = _parts(state["compare_models"][number])
+    spec = get_spec(name)
+    parts = []
+    for option in asked_options(spec):
+        value = state[option_key(spec, option.name, _prefix(number))]
+        if value != shown_value(option, option.default):
+            # What separates models and options in a link cannot be in a value.
+            text = re.sub(r"[();\s]", "", option_text(value))
+            parts.append(f"{option.name}={text}")
+    _set_options(number, ";".join(parts))
+
+
+def _forget_options(number: int) -> None:
+    _set_options(number, "")
+
+
+def _set_options(number: int, text: str) -> None:
+    models = [*st.session_state["compare_models"]]
     name, _ = _parts(models[number])
-    # What separates models and options in a link cannot be in a value.
-    text = re.sub(r"[()\s]", "", state[f"compare_options_{number}"]).strip(";")
     models[number] = f"{name}({text})" if text else name
-    _set_models(models, state["compare_sizes"])
+    _set_models(models, st.session_state["compare_sizes"])
 
 
 def _change_size() -> None:
     """From one size for all to one for each: begin with what was shown."""
     address.touch()
     state = st.session_state
+    shown = [choice.input_shape[2:] for choice in state["_compared"]]
+    state["compare_size"] = _typed(state["compare_size"], state[_SHOWN_SIZE])
     if state["compare_size"] == EACH:
-        state["compare_sizes"] = [
-            "x".join(map(str, choice.input_shape[2:])) for choice in state["_compared"]
-        ]
+        state["compare_sizes"] = [f"{height}x{width}" for height, width in shown]
 
 
-def _change_sizes(count: int) -> None:
+def _change_sizes(number: int) -> None:
     address.touch()
     state = st.session_state
-    state["compare_sizes"] = [state[f"compare_size_{number}"] for number in range(count)]
+    sizes = [*state["compare_sizes"]]
+    sizes[number] = _typed(state[f"compare_size_{number}"], sizes[number])
+    state["compare_sizes"] = sizes
+
+
+def _typed(text: str | None, before: str) -> str:
+    """What was chosen or typed; what was there before if it is no size, and a sentence."""
+    if text is None:
+        return before
+    size = _size(text)
+    if size is None:
+        st.session_state[_TYPED] = text[:40]
+    return size or before
 
 
 # -------------------------------------------------------------- reading a link
@@ -380,8 +449,7 @@ def _read_options(
 ) -> tuple[tuple[str, OptionValue], ...]:
     spec = choice.spec
     values: dict[str, OptionValue] = {}
-    for part in filter(None, text.split(";")):
-        name, _, value = part.partition("=")
+    for name, value in _given(text).items():
         if name in DERIVED or name not in spec.options:
             problems.append(f"{spec.title} has no option {name!r}.")
             continue
@@ -392,6 +460,12 @@ def _read_options(
     return chosen_options(spec, values)
 
 
+def _given(text: str) -> dict[str, str]:
+    """Names and values of "a=1;b=2"."""
+    parts = (part.partition("=") for part in text.split(";") if part)
+    return {name: value for name, _, value in parts}
+
+
 def _parts(token: str) -> tuple[str, str]:
     """Name and options of "name(a=1;b=2)"."""
     name, _, options = token.partition("(")
@@ -399,33 +473,15 @@ def _parts(token: str) -> tuple[str, str]:
 
 
 def _models(text: str) -> list[str] | None:
-    """Models that exist; a sentence for each that does not."""
-    tokens = [token for token in re.split(r",(?![^(]*\))", text) if token]
-    known: list[str] = []
-    for token in tokens:
-        name, options = _parts(token)
-        try:
-            spec = get_spec(name)
-        except UnknownModelError as error:
-            address.report((str(error),))
-            continue
-        if len(spec.input_shape) != 4:
-            address.report((f"{name} takes video, which this page does not show.",))
-            continue
-        known.append(f"{spec.name}({options})" if options else spec.name)
-    if len(known) > MOST:
-        address.report((f"The link names {len(known)} models; the first {MOST} are shown.",))
-    return known[:MOST] or None
+    """Models that exist, each with its options; a sentence for each that does not."""
+    known = reading.image_models(reading.listed(text), MOST, lambda token: _parts(token)[0])
+    pairs = [_parts(token) for token in known]
+    return [f"{name}({options})" if options else name for name, options in pairs] or None
 
 
 def _size(text: str) -> str | None:
     """A size for all, "224x224", or one for each, "native"."""
-    if text in (NATIVE, EACH):
-        return text
-    found = re.fullmatch(r"([0-9]{1,4})[x×]([0-9]{1,4})", text.lower())
-    if not found or not all(1 <= int(side) <= MAX_SIZE for side in found.groups()):
-        return None
-    return "x".join(str(int(side)) for side in found.groups())
+    return text if text in (NATIVE, EACH) else reading.size(text)
 
 
 def _sizes(text: str) -> list[str] | None:
@@ -437,28 +493,3 @@ def _sizes(text: str) -> list[str] | None:
 def _keys(text: str) -> list[str]:
     keys = [key for key in text.split(",") if re.match(r"[0-3]/.", key)]
     return keys[:MAX_TOGGLED]
-
-
-def _number(low: int, high: int) -> Callable[[str], int | None]:
-    def parse(text: str) -> int | None:
-        legal = text.isascii() and text.isdigit() and len(text) < 7
-        return int(text) if legal and low <= int(text) <= high else None
-
-    return parse
-
-
-def _one_of(allowed: Sequence[str]) -> Any:
-    return lambda text: next((name for name in allowed if name == text), None)
-
-
-def _some_of(allowed: Sequence[str]) -> Callable[[str], list[str] | None]:
-    def parse(text: str) -> list[str] | None:
-        parts = [part for part in text.split(",") if part]
-        return parts if all(part in allowed for part in parts) else None
-
-    return parse
-
-
-def _unless(value: str, default: str) -> str | None:
-    """A parameter's text, or None where it says what is so anyway."""
-    return None if value == default else value

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from html import escape
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 import streamlit as st
 
-from explorer.analysis.catalogue import Accuracy, accuracies
-from explorer.analysis.compare import ComparedModel, Count
-from explorer.analysis.stages import Stage
-from explorer.analysis.units import compact, count, memory, percent, rounded, shape_text
+from explorer.analysis.units import count, shape_text
 from explorer.figures.comparison import MEASURES, measure_title
-from pages.shared import address, cache
+from pages.shared import address, beside, cache, sharing
 from pages.shared.catalogue import downloads
 from pages.shared.choice import Choice, to_query
 from pages.shared.comparing import View
 from pages.shared.component import draw
+from pages.shared.text import _
 from pages.shared.view import FLOWS, MAX_TOGGLED, ZOOMS
 from pages.shared.view import View as ModelView
 from pages.shared.widgets import plain, theme
@@ -31,6 +28,8 @@ _HEIGHT: Final = 450
 """Of a diagram, in pixels."""
 _ROW: Final = 30
 _TABLE_ROWS: Final = 16
+_LONGEST_KEY: Final = 34
+"""Characters of a layer's key that the table shows."""
 _ARROWS: Final = {"down": ":material/arrow_downward:", "right": ":material/arrow_forward:"}
 _DEPTHS: Final = {
     "blocks": {1: "closed", 2: "open", 3: "all"},
@@ -47,7 +46,9 @@ def possible(view: View) -> Choices:
             shown.append(choice)
         else:
             st.error(
-                f"**{plain(choice.model)}** is left out. {plain(failure.sentence)}",
+                _("**{model}** is left out. {sentence}").format(
+                    model=plain(choice.model), sentence=plain(failure.sentence)
+                ),
                 icon=":material/error:",
             )
     return tuple(shown)
@@ -56,126 +57,11 @@ def possible(view: View) -> Choices:
 def summaries(view: View, shown: Choices) -> None:
     """What each model differs from the first in."""
     with st.container(key="summary", gap="xsmall"):
-        for sentences in cache.side_by_side(shown, view.convention).summaries:
+        for sentences in cache.comparing.side_by_side(shown, view.convention).summaries:
             first, *others = map(plain, sentences)
             st.markdown(" ".join((first, *others)) if len(shown) > 2 else f"**{first}**")
             if others and len(shown) == 2:
                 st.markdown(" ".join(others))
-
-
-# --------------------------------------------------------------------- totals
-
-
-def totals(view: View, shown: Choices) -> None:
-    """Counts, time, memory and accuracy of each model, and what they are to the first one's."""
-    comparison = cache.side_by_side(shown, view.convention).comparison
-    models = comparison.models
-    needs = [cache.footprint(choice, view.device) for choice in shown]
-    milliseconds = [need.milliseconds for need in needs]
-    peaks = [need.peak_bytes for need in needs]
-    weights = [need.weight_bytes for need in needs]
-    rows = [
-        ("Parameters", "all, used or not", [_counted(m.params) for m in models]),
-        (comparison.unit, "one forward pass", [_cost(m) for m in models]),
-        (
-            "Activations",
-            "all results together",
-            [_counted(m.activation_bytes, memory) for m in models],
-        ),
-        ("Depth", "layers with weights", [_counted(m.depth) for m in models]),
-        (
-            "Predicted time",
-            f"{view.device}, float32; not measured",
-            [(f"{rounded(ms)} ms", _against(ms, milliseconds[0])) for ms in milliseconds],
-        ),
-        (
-            "Peak memory",
-            "of activations, predicted, float32",
-            [(memory(n), _against(n, peaks[0])) for n in peaks],
-        ),
-        ("Weights", "in memory, float32", [(memory(n), _against(n, weights[0])) for n in weights]),
-        ("ImageNet top-1", "published", [_accuracy(choice) for choice in shown]),
-    ]
-    _table([(m.name, _shape(choice)) for m, choice in zip(models, shown, strict=True)], rows)
-    sizes = {choice.input_shape for choice in shown}
-    note = " Sizes differ between the models, and with them the costs." if len(sizes) > 1 else ""
-    st.caption(cache.overview(shown[0], view.convention).statement + note)
-
-
-def _counted(value: Count, text: Any = compact) -> tuple[str, str]:
-    """Short, exact where that is not the same, and how far from the first model."""
-    short, exact = text(value.value), count(value.value)
-    told = [exact] if exact != short else []
-    if value.difference:
-        told.append(f"{value.difference:+,}".replace("-", "−"))
-        told.append(_ratio(value.ratio or 0))
-    return short, " · ".join(filter(None, told))
-
-
-def _ratio(ratio: float) -> str:
-    """A factor; none where the first model has nothing or hardly less."""
-    if not ratio or f"{ratio:.3f}" == "1.000":
-        return ""
-    return f"×{ratio:.3f}" if 0.1 <= ratio < 10 else f"×{rounded(ratio)}"
-
-
-def _cost(model: ComparedModel) -> tuple[str, str]:
-    value, detail = _counted(model.cost)
-    return value, f"at least {detail}" if model.lower_bound else detail
-
-
-def _against(value: float, first: float) -> str:
-    """How much more or less than the first model, in per cent, or as a factor if much."""
-    if value == first or not first:
-        return ""
-    ratio = value / first
-    if ratio >= 2:
-        return f"×{rounded(ratio)}"
-    size = percent(abs(ratio - 1))
-    if size.startswith("<"):
-        return f"{size} {'more' if ratio > 1 else 'less'}"
-    return f"{'+' if ratio > 1 else '−'}{size}"
-
-
-def _accuracy(choice: Choice) -> tuple[str, str]:
-    """What torchvision publishes of this architecture, unchanged by options."""
-    found = _published(choice)
-    if found is None:
-        return "–", "none that can be cited"
-    return f"{found.top1:.1f}%", f"crop {found.crop}, {found.weights}, {found.source}"
-
-
-def _published(choice: Choice) -> Accuracy | None:
-    if choice.options:
-        return None
-    best = accuracies().get(choice.model.removeprefix("torchvision:"))
-    return best[0] if best else None
-
-
-def _shape(choice: Choice) -> str:
-    return shape_text(choice.input_shape)
-
-
-def _table(
-    heads: Sequence[tuple[str, str]], rows: Sequence[tuple[str, str, Sequence[tuple[str, str]]]]
-) -> None:
-    """A column for each model; every cell and every head with a small second line."""
-
-    def cell(tag: str, value: str, detail: str) -> str:
-        small = f" <small>{escape(detail)}</small>" if detail else ""
-        # A long name may break behind an underscore.
-        name = escape(value).replace("_", "_<wbr>")
-        return f"<{tag}><b>{name}</b>{small}</{tag}>"
-
-    head = "".join(cell("th", *each) for each in heads)
-    body = "".join(
-        f"<tr>{cell('th', title, note)}{''.join(cell('td', *each) for each in cells)}</tr>"
-        for title, note, cells in rows
-    )
-    st.html(
-        f'<div class="beside beside-{len(heads)}"><table><thead><tr><th></th>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
 
 
 # --------------------------------------------------------------- layer by layer
@@ -184,18 +70,18 @@ def _table(
 def layer_by_layer(view: View, shown: Choices) -> None:
     """Two models aligned; a click on a row shows its layers' links."""
     other = _partner(view, shown)
-    found = cache.difference(shown[0], shown[other], view.convention)
+    found = cache.comparing.difference(shown[0], shown[other], view.convention)
     frame = _filtered(found.frame, view)
     find, changed, files = st.columns([5, 3, 2], gap="small", vertical_alignment="bottom")
     find.text_input(
-        "Find", key="compare_find", type="search", placeholder="layer2 kernel",
+        _("Find"), key="compare_find", type="search", placeholder=_("layer2 kernel"),
         on_change=address.touch,
     )  # fmt: skip
-    changed.toggle("Only differences", key="compare_changed", on_change=address.touch)
+    changed.toggle(_("Only differences"), key="compare_changed", on_change=address.touch)
     downloads(files, frame, f"{'-'.join(found.names)}".replace(":", "-").replace(" ", "-"))
     _selected(view, found, (shown[0], shown[other]))
     if frame.empty:
-        st.markdown("No row matches.")
+        st.markdown(_("No row matches."))
         return
     _difference_table(view, found, frame)
 
@@ -204,10 +90,10 @@ def _partner(view: View, shown: Choices) -> int:
     """Place of the model that is aligned with the first; a control where there are several."""
     other = min(view.against, len(shown) - 1)
     if len(shown) > 2:
-        models = cache.side_by_side(shown, view.convention).comparison.models
+        models = cache.comparing.side_by_side(shown, view.convention).comparison.models
         st.session_state["compare_against"] = other
         st.segmented_control(
-            f"{models[0].name}, against",
+            _("{name}, against").format(name=models[0].name),
             range(1, len(shown)),
             key="compare_against",
             required=True,
@@ -233,31 +119,40 @@ def _filtered(frame: pd.DataFrame, view: View) -> pd.DataFrame:
     return frame
 
 
-def _selected(view: View, found: cache.Difference, choices: tuple[Choice, Choice]) -> None:
+def _selected(
+    view: View, found: cache.comparing.Difference, choices: tuple[Choice, Choice]
+) -> None:
     """How many rows are what; or the selected row, with links to its layers."""
     if not 0 <= view.row < len(found.frame):
         counts = found.frame["Status"].value_counts()
         told = ", ".join(f"{count(counts[name])} {name}" for name in counts.index)
         st.caption(
-            f"{count(len(found.frame))} rows: {told}. Left is {plain(found.names[0])}, right is "
-            f"{plain(found.names[1])}; what is more is right minus left. Click a row to open its "
-            "layers."
+            _(
+                "{frame} rows: {told}. Left is {names}, right is {names2}; what is more "
+                "is right minus left. Click a row to open its layers."
+            ).format(
+                frame=count(len(found.frame)),
+                told=told,
+                names=plain(found.names[0]),
+                names2=plain(found.names[1]),
+            )
         )
         return
     row = found.frame.iloc[view.row].to_dict()
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="row_links"):
-        st.markdown(plain(row["Difference"]) or "The same in both.")
-        for side, name, choice in zip(("Left", "Right"), found.names, choices, strict=True):
-            if row[side] and row["Stage"] != "not run":
+        st.markdown(plain(row["Difference"]) or _("The same in both."))
+        sides = zip(("Left", "Right"), found.names, choices, found.keys, strict=True)
+        for side, name, choice, keys in sides:
+            if keys[view.row]:
                 st.page_link(
                     _LAYERS_PAGE,
-                    label=f"{plain(row[side])} in {plain(name)}",
+                    label=_("{row} in {name}").format(row=plain(row[side]), name=plain(name)),
                     icon=":material/table_rows:",
-                    query_params={**to_query(choice), "layer": row[side]},
+                    query_params={**to_query(choice), "layer": keys[view.row]},
                 )
 
 
-def _difference_table(view: View, found: cache.Difference, frame: pd.DataFrame) -> None:
+def _difference_table(view: View, found: cache.comparing.Difference, frame: pd.DataFrame) -> None:
     places = [int(place) for place in frame.index]
     before = places.index(view.row) if view.row in places else None
     st.session_state["compare_table"] = {
@@ -265,10 +160,12 @@ def _difference_table(view: View, found: cache.Difference, frame: pd.DataFrame) 
     }
     unit = view.convention.unit
     column = st.column_config
-    longest = max(len(str(key)) for side in ("Left", "Right") for key in frame[side])
-    width = min(max(70, 6 * longest + 14), 190)
+    shown = _displayed(frame, unit)
+    longest = max(len(str(key)) for side in ("Left", "Right") for key in shown[side])
+    width = min(max(70, 6 * longest + 14), 210)
+    stage = min(max(66, 6 * max(map(len, frame["Stage"])) + 14), 120)
     st.dataframe(
-        _displayed(frame, unit),
+        shown,
         hide_index=True,
         row_height=_ROW,
         height=min(len(frame), _TABLE_ROWS) * _ROW + 38,
@@ -276,16 +173,16 @@ def _difference_table(view: View, found: cache.Difference, frame: pd.DataFrame) 
         on_select=lambda: _select_row(places, before),
         selection_mode=["single-row", "single-cell"],
         column_config={
-            "Stage": column.TextColumn(width=66),
+            "Stage": column.TextColumn(width=stage),
             "Status": column.TextColumn(width=76),
             "Left": column.TextColumn(found.names[0], width=width),
             "Right": column.TextColumn(found.names[1], width=width),
             "Difference": column.TextColumn(width=250),
-            "Shape": column.TextColumn("Output", width=160),
+            "Shape": column.TextColumn(_("Output"), width=160),
             "More params": column.NumberColumn(format="localized", width=92),
             f"More {unit}": column.NumberColumn(format="localized", width=108),
             "More activation bytes": column.NumberColumn(
-                "More activations", format="localized", width=125, help="In bytes."
+                _("More activations"), format="localized", width=125, help=_("In bytes.")
             ),
         },
     )
@@ -297,7 +194,19 @@ def _displayed(frame: pd.DataFrame, unit: str) -> pd.DataFrame:
     shown = frame[[*columns, "Shape", "More activation bytes"]].copy()
     shown["Difference"] = shown["Difference"].str.replace("->", "→")
     shown["Shape"] = shown["Shape"].str.replace(" × ", "×").str.replace("->", "→")
+    for side in ("Left", "Right"):
+        shown[side] = shown[side].map(_short)
     return shown
+
+
+def _short(key: str) -> str:
+    """The end of a long key, which says more than its beginning."""
+    if len(key) <= _LONGEST_KEY:
+        return key
+    parts = key.split(".")
+    while len(parts) > 1 and len(".".join(parts)) >= _LONGEST_KEY:
+        del parts[0]
+    return f"… {'.'.join(parts)}"
 
 
 def _select_row(places: Sequence[int], before: int | None) -> None:
@@ -317,27 +226,7 @@ def stages(view: View, shown: Choices) -> None:
     """A stacked bar for each model, and the stages aligned by how far they divide the input."""
     _measures(view)
     _chart(view, shown, "stages")
-    comparison = cache.side_by_side(shown, view.convention).comparison
-    rows = []
-    for aligned in comparison.stages:
-        first = aligned.stages[0]
-        cells = [_stage_cell(stage, first, view.measure) for stage in aligned.stages]
-        rows.append((aligned.name, "", cells))
-    names = [
-        (model.name, measure_title(view.measure, comparison.unit)) for model in comparison.models
-    ]
-    _table(names, rows)
-
-
-def _stage_cell(stage: Stage | None, first: Stage | None, measure: str) -> tuple[str, str]:
-    if stage is None:
-        return "–", "no such stage"
-    value = getattr(stage, measure)
-    text = memory(value) if measure == "activation_bytes" else compact(value)
-    told = [shape_text(stage.output_shape), f"{stage.layers} layers"]
-    if first is not None and first is not stage:
-        told.append(_against(value, getattr(first, measure)))
-    return text, " · ".join(filter(None, told))
+    beside.draw_table(beside.stage_table(view, shown, view.measure))
 
 
 def curves(view: View, shown: Choices) -> None:
@@ -345,12 +234,12 @@ def curves(view: View, shown: Choices) -> None:
     _measures(view)
     _chart(view, shown, "curves")
     if view.measure == "params":
-        st.caption("Modules that never ran are in the totals and not in the curves.")
+        st.caption(_("Modules that never ran are in the totals and not in the curves."))
 
 
 def _measures(view: View) -> None:
     st.segmented_control(
-        "Measure",
+        _("Measure"),
         MEASURES,
         key="compare_measure",
         required=True,
@@ -361,7 +250,7 @@ def _measures(view: View) -> None:
 
 
 def _chart(view: View, shown: Choices, figure: str) -> None:
-    drawn = cache.comparison_json(shown, view.convention, figure, view.measure, theme())
+    drawn = cache.comparing.comparison_json(shown, view.convention, figure, view.measure, theme())
     st.plotly_chart(
         json.loads(drawn),
         key=f"compare_{figure}",
@@ -386,8 +275,11 @@ def diagrams(view: View, shown: Choices) -> None:
             with column:
                 _diagram(view, shown[place], place, depth)
     st.caption(
-        "A plus opens a box, a minus closes it. Drag to move, Ctrl and the wheel to zoom: the "
-        "diagrams move as one. The name above a diagram opens it on a page of its own."
+        _(
+            "A plus opens a box, a minus closes it. Drag to move, Ctrl and the wheel "
+            "to zoom: the diagrams move as one. The name above a diagram opens it on "
+            "a page of its own."
+        )
     )
 
 
@@ -397,7 +289,9 @@ def _diagram(view: View, choice: Choice, place: int, depth: int) -> None:
     key = f"compare_diagram_{place}"
     st.page_link(
         _LAYERS_PAGE,
-        label=f"{plain(choice.model)} at {_shape(choice)}",
+        label=_("{model} at {input_shape}").format(
+            model=plain(choice.model), input_shape=shape_text(choice.input_shape)
+        ),
         icon=":material/account_tree:",
         query_params={**to_query(choice), "tab": "blocks"},
     )
@@ -427,17 +321,22 @@ def _act(diagram: str, place: int) -> None:
     state["compare_toggled"] = [*rest, token][-MAX_TOGGLED:] if more else rest
 
 
+def export(view: View, shown: Choices) -> None:
+    """Offer everything as one document."""
+    sharing.downloads(view, shown, _model_view(view, 0, "")._replace(zoom="blocks"))
+
+
 def _diagram_controls(view: View, depth: int, most: int) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.segmented_control(
-            "Show", list(ZOOMS), key="compare_zoom", required=True,
+            _("Show"), list(ZOOMS), key="compare_zoom", required=True,
             format_func=ZOOMS.__getitem__, on_change=_forget_opened,
         )  # fmt: skip
         if most > 1:
             st.session_state["compare_depth"] = depth
             names = _DEPTHS.get(view.zoom, {most: "all"})
             st.segmented_control(
-                "Detail",
+                _("Detail"),
                 range(1, most + 1),
                 key="compare_depth",
                 required=True,
@@ -445,7 +344,7 @@ def _diagram_controls(view: View, depth: int, most: int) -> None:
                 on_change=_open_to,
             )
         st.segmented_control(
-            "Direction", list(FLOWS), key="compare_flow", required=True,
+            _("Direction"), list(FLOWS), key="compare_flow", required=True,
             format_func=_ARROWS.__getitem__, on_change=address.touch,
         )  # fmt: skip
 

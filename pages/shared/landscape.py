@@ -31,21 +31,23 @@ from explorer.analysis.units import rounded
 from explorer.diagram.heat import DEFAULT_DEVICE
 from explorer.errors import UnknownModelError
 from explorer.figures.landscape import COLORS, landscape
-from explorer.zoo import available_sources, get_spec, list_models
-from pages.shared import address, cache
+from explorer.latency import Way, recorded_ways
+from explorer.zoo import available_sources, get_spec
+from pages.shared import address, cache, reading
 from pages.shared.catalogue import open_model
-from pages.shared.choice import MAX_BATCH, MAX_SIZE
+from pages.shared.choice import MAX_BATCH, MAX_SIZE, native_choice
 from pages.shared.sidebar import PRESETS
+from pages.shared.text import _
 from pages.shared.widgets import plain, theme
 
 _NATIVE: Final = "native"
 _PRESETS: Final = (_NATIVE, *(f"{height}x{width}" for height, width in PRESETS))
 _DTYPE_TITLES: Final = {"tf32": "TF32"}
 _EQUAL: Final = "equal"
-_SIZED: Final = (_EQUAL, "params", "macs", "ms", "memory")
-_BOUNDS: Final = ("params", "macs", "ms", "memory", "top1", "reid_map")
-_EXAMPLES: Final = {"params": "30", "macs": "5", "ms": "2", "memory": "500", "top1": "75",
-                    "reid_map": "70"}  # fmt: skip
+_SIZED: Final = (_EQUAL, "params", "macs", "ms", "recorded_ms", "memory")
+_BOUNDS: Final = ("params", "macs", "ms", "recorded_ms", "memory", "top1", "reid_map")
+_EXAMPLES: Final = {"params": "30", "macs": "5", "ms": "2", "recorded_ms": "20", "memory": "500",
+                    "top1": "75", "reid_map": "70"}  # fmt: skip
 _LONG: Final = 400
 """Models of a source from which on tracing them takes a click."""
 _REDRAW_SECONDS: Final = 1.5
@@ -61,6 +63,8 @@ class View(NamedTuple):
     device: str
     dtype: str
     batch: int
+    way: Way
+    """In which recorded times were taken."""
     sources: tuple[str, ...]
     limits: Limits
     x: str
@@ -85,16 +89,20 @@ def open_view() -> View:
     restore = address.restore
     size = restore("at", "landscape_size", _size, _NATIVE)
     names = tuple(device.name for device in devices())
-    device = restore("device", "landscape_device", _one_of(names), DEFAULT_DEVICE)
-    dtype = restore("dtype", "landscape_dtype", _one_of(DTYPES), DTYPES[0])
+    device = restore("device", "landscape_device", reading.one_of(names), DEFAULT_DEVICE)
+    dtype = restore("dtype", "landscape_dtype", reading.one_of(DTYPES), DTYPES[0])
     if dtype not in dtypes_of(get_device(device)):
         dtype = st.session_state["landscape_dtype"] = DTYPES[0]
-    batch = restore("batch", "landscape_batch", _integer(1, MAX_BATCH), 1)
-    sources: list[str] = restore("sources", "landscape_sources", _sources, [])
-    x = restore("x", "landscape_x", _one_of(tuple(MEASURES)), "macs")
-    y = restore("y", "landscape_y", _one_of(tuple(MEASURES)), "top1")
-    dots = restore("dots", "landscape_dots", _one_of(_SIZED), _EQUAL)
-    color = restore("color", "landscape_color", _one_of(tuple(COLORS)), "principle")
+    batch = restore("batch", "landscape_batch", reading.whole_number(1, MAX_BATCH), 1)
+    others = [source for source in available_sources() if source != "layerwise"]
+    sources: list[str] = restore("sources", "landscape_sources", reading.some_of(others), [])
+    ways = {way.name: way for way in recorded_ways()}
+    first_way = next(iter(ways))
+    way = restore("recorded", "landscape_way", reading.one_of([*ways]), first_way)
+    x = restore("x", "landscape_x", reading.one_of(tuple(MEASURES)), "macs")
+    y = restore("y", "landscape_y", reading.one_of(tuple(MEASURES)), "top1")
+    dots = restore("dots", "landscape_dots", reading.one_of(_SIZED), _EQUAL)
+    color = restore("color", "landscape_color", reading.one_of(tuple(COLORS)), "principle")
     one = restore("model", "landscape_one", _model, "")
     two = restore("with", "landscape_two", _model, "")
     only = restore("rows", "landscape_only", {"front": True}.get, False)
@@ -104,6 +112,7 @@ def open_view() -> View:
             "device": device if device != DEFAULT_DEVICE else None,
             "dtype": dtype if dtype != DTYPES[0] else None,
             "batch": str(batch) if batch != 1 else None,
+            "recorded": reading.unless(way, first_way),
             "sources": ",".join(sources) or None,
             "x": x if x != "macs" else None,
             "y": y if y != "top1" else None,
@@ -115,12 +124,13 @@ def open_view() -> View:
         }
     )
     return View(
-        size=None if size == _NATIVE else _pair(size),
+        size=None if size == _NATIVE else reading.pair(size),
         device=device,
         dtype=dtype,
         batch=batch,
+        way=ways[way],
         sources=("layerwise", *sources),
-        limits=_limits(),
+        limits=_limits(("layerwise", *sources)),
         x=x,
         y=y,
         dots="" if dots == _EQUAL else dots,
@@ -130,15 +140,20 @@ def open_view() -> View:
     )
 
 
-def _limits() -> Limits:
+def _limits(sources: tuple[str, ...]) -> Limits:
     """The limits, which the address has in the units that the page shows."""
     shown: dict[str, float | None] = {}
     for key in _BOUNDS:
-        shown[key] = address.restore(key, f"landscape_max_{key}", _number, None)
+        shown[key] = address.restore(key, f"landscape_max_{key}", reading.number, None)
         address.record({key: None if shown[key] is None else f"{shown[key]:g}"})
-    since = address.restore("since", "landscape_since", _integer(1900, 2100), None)
-    until = address.restore("until", "landscape_until", _integer(1900, 2100), None)
-    families: list[str] = address.restore("families", "landscape_families", _families, [])
+    since = address.restore("since", "landscape_since", reading.whole_number(1900, 2100), None)
+    until = address.restore("until", "landscape_until", reading.whole_number(1900, 2100), None)
+    known = cache.choosing.families(sources)
+    families: list[str] = address.restore(
+        "families", "landscape_families", reading.some_of(known), []
+    )
+    # A family that only a source has which was taken away.
+    families = st.session_state["landscape_families"] = [f for f in families if f in known]
     address.record(
         {
             "since": None if since is None else str(since),
@@ -167,10 +182,12 @@ def controls(view: View) -> None:
     """The sidebar: what everything is counted at, and the limits."""
     with st.sidebar, st.container(gap="small", key="limits"):
         _setting(view)
-        st.subheader("Limits")
-        for pair in (("params", "macs"), ("ms", "memory"), ("top1", "reid_map")):
+        st.subheader(_("Limits"))
+        pairs = (("params", "macs"), ("ms", "recorded_ms"), ("memory", "top1"))
+        for pair in pairs:
             for column, key in zip(_two_columns(), pair, strict=True):
                 _bound(column, key)
+        _bound(st, "reid_map")
         for column, key, label in zip(
             _two_columns(), ("since", "until"), ("Year from", "Year to"), strict=True
         ):
@@ -179,11 +196,13 @@ def controls(view: View) -> None:
                 on_change=address.touch,
             )  # fmt: skip
         st.multiselect(
-            "Families", _all_families(), key="landscape_families", placeholder="All",
-            on_change=address.touch,
+            _("Families"), cache.choosing.families(view.sources), key="landscape_families",
+            placeholder=_("All"), on_change=address.touch,
+            help=_("A library's model is of our family if we have one of its name, or if "
+"its module is called after it; else its module stands for a family."),
         )  # fmt: skip
         st.button(
-            "No limits", key="landscape_clear", type="tertiary", icon=":material/restart_alt:",
+            _("No limits"), key="landscape_clear", type="tertiary", icon=":material/restart_alt:",
             on_click=_clear,
         )  # fmt: skip
 
@@ -192,31 +211,40 @@ def _setting(view: View) -> None:
     state = st.session_state
     sizes = (*_PRESETS, *({state["landscape_size"]} - set(_PRESETS)))
     st.selectbox(
-        "Input size",
+        _("Input size"),
         sizes,
         key="landscape_size",
         format_func=lambda size: "each one's own" if size == _NATIVE else size.replace("x", " × "),
         on_change=address.touch,
     )
     st.selectbox(
-        "Device of the prediction",
+        _("Device of the prediction"),
         [device.name for device in devices()],
         key="landscape_device",
         on_change=address.touch,
     )
     dtype, batch = _two_columns()
     dtype.selectbox(
-        "Number type",
+        _("Number type"),
         dtypes_of(get_device(view.device)),
         key="landscape_dtype",
         format_func=lambda name: _DTYPE_TITLES.get(name, name),
         on_change=address.touch,
     )
-    batch.number_input("Batch", 1, MAX_BATCH, key="landscape_batch", on_change=address.touch)
+    batch.number_input(_("Batch"), 1, MAX_BATCH, key="landscape_batch", on_change=address.touch)
+    ways = {way.name: way for way in recorded_ways()}
+    if len(ways) > 1:
+        st.selectbox(
+            _("Recorded times of"),
+            [*ways],
+            key="landscape_way",
+            format_func=lambda name: ways[name].statement(),
+            on_change=address.touch,
+        )
     others = [source for source in available_sources() if source != "layerwise"]
     if others:
         st.pills(
-            "Also the models of",
+            _("Also the models of"),
             others,
             selection_mode="multi",
             key="landscape_sources",
@@ -231,7 +259,7 @@ def _two_columns() -> Sequence[Any]:
 def _bound(place: Any, key: str) -> None:
     measure = MEASURES[key]
     short = {"macs": "MACs", "reid_map": "Re-id mAP", "ms": "Predicted", "top1": "Top-1",
-             "memory": "Memory", "params": "Params"}  # fmt: skip
+             "memory": "Memory", "params": "Params", "recorded_ms": "Recorded"}  # fmt: skip
     sign = "≥" if measure.more else "≤"
     place.number_input(
         f"{short.get(key, measure.title)} {sign} {measure.unit}",
@@ -262,7 +290,7 @@ def axes() -> None:
 
 
 def _measure_title(key: str) -> str:
-    return "All equal" if key == _EQUAL else MEASURES[key].title
+    return _("All equal") if key == _EQUAL else MEASURES[key].title
 
 
 # -------------------------------------------------------------------------- the models
@@ -285,24 +313,26 @@ def candidates(view: View, place: Places) -> tuple[Candidate, ...]:
     """All models of the chosen sources in the chosen setting; they stream in with progress."""
     long = [source for source in view.sources if _needs_click(source, view)]
     sources = tuple(source for source in view.sources if source not in long)
-    if not cache.is_surveyed(sources, view.size):
+    if not cache.choosing.is_surveyed(sources, view.size):
         _stream(view, sources, place)
-        cache.note_surveyed(sources, view.size)
+        cache.choosing.note_surveyed(sources, view.size)
     for source in long:
         _offer(source, view)
-    return cache.candidates(sources, view.size, view.setting)
+    return cache.choosing.candidates(sources, view.size, view.setting, view.way)
 
 
 def _needs_click(source: str, view: View) -> bool:
     """Whether a source is so large that it is traced only if a click asks for it."""
     if source != "timm" or ("timm", view.size) in st.session_state.get("landscape_asked", ()):
         return False
-    return not cache.is_surveyed(view.sources, view.size)
+    return not cache.choosing.is_surveyed(view.sources, view.size)
 
 
 def _offer(source: str, view: View) -> None:
     st.button(
-        f"Trace all of {source}, well over a thousand models: several minutes",
+        _("Trace all of {source}, well over a thousand models: several minutes").format(
+            source=source
+        ),
         key=f"landscape_trace_{source}",
         icon=":material/play_arrow:",
         on_click=_ask,
@@ -318,15 +348,18 @@ def _ask(source: str, size: tuple[int, int] | None) -> None:
 
 def _stream(view: View, sources: Sequence[str], place: Places) -> None:
     """Trace what is missing, and show what there is every other second."""
-    names = cache.survey_names(tuple(sources))
-    setting = view.setting
+    names = cache.choosing.survey_names(tuple(sources))
+    setting, known = view.setting, cache.choosing.recorded_times(view.way)
     found: list[Candidate] = []
     drawn = 0.0
-    for done, profile in enumerate(cache.survey().profiles(names, view.size), 1):
-        found.append(candidate(profile, setting))
+    for done, profile in enumerate(cache.choosing.survey().profiles(names, view.size), 1):
+        found.append(candidate(profile, setting, known))
         if time.monotonic() - drawn > (_REDRAW_SECONDS if drawn else 0.0) and done > 3:
             place.progress.progress(
-                done / len(names), f"Traced {found[-1].title}, {done} of {len(names)}"
+                done / len(names),
+                _("Traced {title}, {done} of {names}").format(
+                    title=found[-1].title, done=done, names=len(names)
+                ),
             )
             _partial(view, found, place)
             drawn = time.monotonic()
@@ -335,7 +368,11 @@ def _stream(view: View, sources: Sequence[str], place: Places) -> None:
 
 def _partial(view: View, found: Sequence[Candidate], place: Places) -> None:
     verdict = judge(found, view.limits)
-    place.headline.markdown(f"**{len(verdict.left)} of the first {len(found)} models** are left.")
+    place.headline.markdown(
+        _("**{left} of the first {found} models** are left.").format(
+            left=len(verdict.left), found=len(found)
+        )
+    )
     figure = landscape(
         verdict.left,
         verdict.reasons,
@@ -368,7 +405,10 @@ def headline(view: View, all_models: Sequence[Candidate], place: Places) -> Verd
     ]
     with place.headline.container(gap="xxsmall", key="landscape_headline"):
         st.markdown(
-            f"**{len(verdict.left):,} of {len(all_models):,} models** are left. " + " ".join(badges)
+            _("**{left:,} of {all_models:,} models** are left. ").format(
+                left=len(verdict.left), all_models=len(all_models)
+            )
+            + " ".join(badges)
         )
         st.caption(_known(view, all_models, verdict))
     return verdict
@@ -386,6 +426,12 @@ def _details(alone: int, total: int, unknown: int) -> str:
 def _known(view: View, all_models: Sequence[Candidate], verdict: Verdict) -> str:
     sentences = [f"Times are predicted by the roofline model, not measured: "
                  f"{view.setting.statement()}."]  # fmt: skip
+    if _asks_for_records(view):
+        here = sum(each.recorded_ms is not None for each in all_models)
+        sentences.append(
+            f"Recorded times were measured earlier, in one way: {view.way.statement()}. "
+            f"{here:,} of {len(all_models):,} models have one at this size, and none is guessed."
+        )
     without = sum(each.top1 is None for each in all_models)
     sentences.append(
         f"{without:,} of {len(all_models):,} have no ImageNet accuracy that can be cited, and none "
@@ -409,10 +455,18 @@ def _known(view: View, all_models: Sequence[Candidate], verdict: Verdict) -> str
     return plain(" ".join(sentences))
 
 
+def _asks_for_records(view: View) -> bool:
+    """Whether a recorded time is an axis, a size or a limit."""
+    used = (view.x, view.y, view.dots)
+    return "recorded_ms" in used or view.limits.recorded_ms is not None
+
+
 def chart(view: View, place: Places) -> None:
     """The dots and the front; a click marks a model."""
     place.chart.plotly_chart(
-        json.loads(cache.landscape_json(view, cache.surveyed_sources(view), theme())),
+        json.loads(
+            cache.choosing.landscape_json(view, cache.choosing.surveyed_sources(view), theme())
+        ),
         key=_CHART,
         theme=None,
         on_select=_mark_point,
@@ -453,25 +507,37 @@ def cards(view: View, all_models: Sequence[Candidate]) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             for each in shown:
                 if st.button(
-                    f"Open {plain(each.title)} in Layers",
+                    _("Open {title} in Layers").format(title=plain(each.title)),
                     key=f"landscape_open_{'one' if each is shown[0] else 'two'}",
                     icon=":material/table_rows:",
                 ):
                     open_model(each.name, view.size)
                 st.button(
-                    "Unmark",
+                    _("Unmark"),
                     key=f"landscape_unmark_{'one' if each is shown[0] else 'two'}",
                     type="tertiary",
                     on_click=_unmark,
                     args=(each.name,),
-                    help=f"Unmark {plain(each.title)}",
+                    help=_("Unmark {title}").format(title=plain(each.title)),
                 )
         st.table(_beside(shown), border="horizontal")
         for each in shown:
             if each.problem:
-                st.caption(f":orange[{plain(each.problem)}]")
+                st.caption(
+                    _(":orange[{whole_problem}]").format(whole_problem=plain(_whole_problem(each)))
+                )
         if len(shown) == 1:
-            st.caption("Click a second dot, or a row below, to compare.")
+            st.caption(_("Click a second dot, or a row below, to compare."))
+
+
+def _whole_problem(each: Candidate) -> str:
+    """Why a model has no counts at this size, and which size would do."""
+    native = native_choice(each.name)
+    if min(each.height, each.width) < 1:
+        return each.problem
+    shape = (*native.input_shape[:2], each.height, each.width)
+    failure = cache.failure(native._replace(input_shape=shape))
+    return failure.sentence if failure else each.problem
 
 
 def _beside(shown: Sequence[Candidate]) -> pd.DataFrame:
@@ -490,7 +556,8 @@ def _beside(shown: Sequence[Candidate]) -> pd.DataFrame:
 def _value(each: Candidate, key: str) -> str:
     value = MEASURES[key].of(each)
     if value is None:
-        return "not known" if MEASURES[key].more else "none at this size"
+        known = MEASURES[key].more or key == "recorded_ms"
+        return _("not known") if known and not each.problem else _("none at this size")
     return MEASURES[key].text(value)
 
 
@@ -514,16 +581,20 @@ def table(view: View, verdict: Verdict) -> None:
     rows = [each for each in verdict.left if each.name in best or not view.only_front]
     rows.sort(key=lambda each: (y.of(each) is None, (y.of(each) or 0) * (-1 if y.more else 1)))
     text, switch, files = st.columns([6, 3, 2], vertical_alignment="center")
-    text.caption(f"{len(rows):,} models, best by {y.title} first. Counted with default options.")
-    switch.toggle("Only the front", key="landscape_only", on_change=address.touch)
-    frame = exact_table(rows, best, view.setting)
+    text.caption(
+        _("{rows:,} models, best by {title} first. Counted with default options.").format(
+            rows=len(rows), title=y.title
+        )
+    )
+    switch.toggle(_("Only the front"), key="landscape_only", on_change=address.touch)
+    frame = exact_table(rows, best, view.setting, view.way.statement())
     _downloads(files, frame, view)
     if not rows:
-        st.markdown("No model is left: a limit above excludes them all.")
+        st.markdown(_("No model is left: a limit above excludes them all."))
         return
     column = st.column_config
     st.dataframe(
-        frame.drop(columns=["Setting"]),
+        frame.drop(columns=["Setting", "Recorded on"]),
         hide_index=True,
         height=36 + 30 * min(len(rows), 16),
         row_height=30,
@@ -538,26 +609,35 @@ def table(view: View, verdict: Verdict) -> None:
             "Top-1 %": column.NumberColumn(format="%.3f", width=72),
             "Params": column.NumberColumn(format="localized", width=98),
             "MACs": column.NumberColumn(
-                format="localized", width=118, help="Of one image, whatever the batch."
+                format="localized", width=118, help=_("Of one image, whatever the batch.")
             ),
             "Predicted ms": column.NumberColumn(
-                format="localized", width=96, help=f"Predicted: {view.setting.statement()}."
+                format="localized",
+                width=96,
+                help=_("Predicted: {statement}.").format(statement=view.setting.statement()),
+            ),
+            "Recorded ms": column.NumberColumn(
+                format="localized",
+                width=92,
+                help=_("Measured earlier: {statement}.").format(statement=view.way.statement()),
             ),
             "Memory B": column.NumberColumn(
-                "Memory, bytes",
+                _("Memory, bytes"),
                 format="localized",
                 width=112,
-                help=f"Weights, buffers and the peak of activations: {view.setting.statement()}.",
+                help=_("Weights, buffers and the peak of activations: {statement}.").format(
+                    statement=view.setting.statement()
+                ),
             ),
             "Year": column.NumberColumn(format="%d", width=48),
             "Family": column.TextColumn(width=96),
             "Input": column.TextColumn(width=74),
-            "mAP %": column.NumberColumn(format="%.2f", width=64, help="Market-1501."),
-            "Rank-1 %": column.NumberColumn(format="%.2f", width=72, help="Market-1501."),
+            "mAP %": column.NumberColumn(format="%.2f", width=64, help=_("Market-1501.")),
+            "Rank-1 %": column.NumberColumn(format="%.2f", width=72, help=_("Market-1501.")),
             "Crop": column.NumberColumn(
                 format="%d",
                 width=52,
-                help="Side in pixels of the images that the accuracy was measured on.",
+                help=_("Side in pixels of the images that the accuracy was measured on."),
             ),
         },
     )
@@ -572,8 +652,9 @@ def _mark_row(rows: Sequence[Candidate]) -> None:
 
 def _downloads(place: Any, frame: pd.DataFrame, view: View) -> None:
     caption = f"Models on the axes {MEASURES[view.x].title} and {MEASURES[view.y].title}. "
-    caption += f"Times are predicted: {view.setting.statement()}."
-    with place, st.popover("Download", icon=":material/download:", width="stretch"):
+    caption += f"Predicted times are of {view.setting.statement()}, "
+    caption += f"recorded ones of {view.way.statement()}."
+    with place, st.popover(_("Download"), icon=":material/download:", width="stretch"):
         for label, data, ending, mime in (
             ("CSV", lambda: to_csv(frame), "csv", "text/csv"),
             ("Markdown", lambda: to_markdown(as_text(frame)), "md", "text/markdown"),
@@ -585,46 +666,17 @@ def _downloads(place: Any, frame: pd.DataFrame, view: View) -> None:
             )
 
 
-_NOT_PRINTED: Final = ["Name", "Setting", "Accuracy source"]
+_NOT_PRINTED: Final = ["Name", "Setting", "Recorded on", "Accuracy source"]
 
 
 # ------------------------------------------------------------------- reading parameters
 
 
-def _one_of(allowed: Sequence[str]) -> Callable[[str], str | None]:
-    return lambda text: next((name for name in allowed if name == text), None)
-
-
-def _integer(low: int, high: int) -> Callable[[str], int | None]:
-    def parse(text: str) -> int | None:
-        number = int(text) if re.fullmatch(r"[0-9]{1,6}", text) else -1
-        return number if low <= number <= high else None
-
-    return parse
-
-
-def _number(text: str) -> float | None:
-    return (
-        float(text) if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?(e\+[0-9]{1,2})?", text) else None
-    )
-
-
 def _size(text: str) -> str | None:
     if text in _PRESETS:
         return text
-    sides = _pair(text) if re.fullmatch(r"[0-9]{1,4}x[0-9]{1,4}", text) else (0, 0)
+    sides = reading.pair(text) if re.fullmatch(r"[0-9]{1,4}x[0-9]{1,4}", text) else (0, 0)
     return f"{sides[0]}x{sides[1]}" if all(1 <= side <= MAX_SIZE for side in sides) else None
-
-
-def _pair(text: str) -> tuple[int, int]:
-    height, width = text.split("x")
-    return int(height), int(width)
-
-
-def _sources(text: str) -> list[str] | None:
-    known = [source for source in available_sources() if source != "layerwise"]
-    parts = [part for part in text.split(",") if part]
-    return parts if all(part in known for part in parts) else None
 
 
 def _model(text: str) -> str | None:
@@ -632,13 +684,3 @@ def _model(text: str) -> str | None:
         return get_spec(text).name
     except UnknownModelError:
         return None
-
-
-def _all_families() -> list[str]:
-    return list(dict.fromkeys(get_spec(name).family for name in list_models()))
-
-
-def _families(text: str) -> list[str] | None:
-    known = _all_families()
-    parts = [part for part in text.split(",") if part]
-    return parts if all(part in known for part in parts) else None

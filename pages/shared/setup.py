@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 import streamlit as st
 
 from explorer.analysis.memory import OPTIMIZERS
+from explorer.analysis.recorded import calibrated_device
 from explorer.analysis.roofline import DTYPES, Device, devices, get_device
 from explorer.diagram.heat import DEFAULT_DEVICE
-from pages.shared import address
+from explorer.latency import Calibration
+from pages.shared import address, reading
+from pages.shared.text import N_, _
 
 OWN: Final = "custom"
 """Name in the link of the device whose numbers are typed in."""
-OWN_NAME: Final = "Custom device"
+OWN_NAME: Final = N_("Custom device")
 TABS: Final = {
-    "why": "Why is it slow?",
-    "roofline": "Roofline",
-    "layers": "Time by layer",
-    "memory": "Memory",
-    "training": "Training",
-    "measured": "Measured",
+    "why": N_("Why is it slow?"),
+    "roofline": N_("Roofline"),
+    "layers": N_("Time by layer"),
+    "memory": N_("Memory"),
+    "training": N_("Training"),
+    "measured": N_("Measured"),
+    "agreement": N_("Predicted vs recorded"),
 }
 """Name in the link -> title."""
-TRAINERS: Final = dict(zip(OPTIMIZERS, ("SGD", "Momentum", "Adam", "AdamW"), strict=True))
-PRECISIONS: Final = {"float32": "float32", "mixed": "Mixed 16-bit", "16bit": "All 16-bit"}
+TRAINERS: Final = dict(zip(OPTIMIZERS, ("SGD", N_("Momentum"), "Adam", "AdamW"), strict=True))
+PRECISIONS: Final = {
+    "float32": "float32", "mixed": N_("Mixed 16-bit"), "16bit": N_("All 16-bit")
+}  # fmt: skip
+_SHORT: Final = {"float32": "float32", "mixed": N_("mixed"), "16bit": N_("16-bit")}
+_LONG: Final = {"float32": "float32", "mixed": N_("mixed 16-bit"), "16bit": N_("all 16-bit")}
 MOST_BUDGET: Final = 100_000
 """GB."""
+
+CALIBRATION: Final = "performance_calibration"
+"""Key in the session of what this machine was found to reach."""
 
 _TAB_WIDGET: Final = "performance_tab_widget"
 _BUDGET_WIDGET: Final = "performance_budget_widget"
@@ -50,9 +61,9 @@ FIELDS: Final = {
     "float16": Field("float16, T/s", 0.0, 1e6, 1e12),
     "bfloat16": Field("bfloat16, T/s", 0.0, 1e6, 1e12),
     "int8": Field("int8, T/s", 0.0, 1e6, 1e12),
-    "bandwidth": Field("Bandwidth, GB/s", 0.1, 1e6, 1e9),
-    "memory": Field("Memory, GB", 0.1, MOST_BUDGET, 1e9),
-    "launch": Field("Launch, µs", 0.0, 1e5, 1e-6),
+    "bandwidth": Field(N_("Bandwidth, GB/s"), 0.1, 1e6, 1e9),
+    "memory": Field(N_("Memory, GB"), 0.1, MOST_BUDGET, 1e9),
+    "launch": Field(N_("Launch, µs"), 0.0, 1e5, 1e-6),
 }
 """Name in the link -> what it is. Peaks count tera-operations a second; 0 is none."""
 _REQUIRED: Final = ("float32", "bandwidth", "memory", "launch")
@@ -91,15 +102,15 @@ class Training(NamedTuple):
     @property
     def short(self) -> str:
         """For example "Adam, mixed + ckpt"."""
-        kind = {"float32": "float32", "mixed": "mixed", "16bit": "16-bit"}[self.precision]
-        return f"{TRAINERS[self.optimizer]}, {kind}{' + ckpt' if self.checkpoint else ''}"
+        optimizer, kind = _(TRAINERS[self.optimizer]), _(_SHORT[self.precision])
+        text = _("{optimizer}, {kind} + ckpt") if self.checkpoint else _("{optimizer}, {kind}")
+        return text.format(optimizer=optimizer, kind=kind)
 
     @property
     def name(self) -> str:
         """For example "Adam, mixed 16-bit, checkpoints"."""
-        precision = PRECISIONS[self.precision]
-        parts = [TRAINERS[self.optimizer], precision[0].lower() + precision[1:]]
-        return ", ".join([*parts, "checkpoints"] if self.checkpoint else parts)
+        parts = [_(TRAINERS[self.optimizer]), _(_LONG[self.precision])]
+        return _(", ").join([*parts, _("checkpoints")] if self.checkpoint else parts)
 
 
 class View(NamedTuple):
@@ -124,9 +135,9 @@ def open_view() -> View:
     setup, numbers = _open_setup()
     training = _open_training()
     layer = address.restore("layer", "layer", str, "")
-    tab = address.restore("show", "performance_tab", _one_of(tuple(TABS)), "why")
+    tab = address.restore("show", "performance_tab", reading.one_of(tuple(TABS)), "why")
     budget = address.restore("budget", "performance_budget", _budget, 0.0)
-    st.session_state[_TAB_WIDGET] = TABS[tab]
+    st.session_state[_TAB_WIDGET] = _(TABS[tab])
     own = numbers is not None
     device = OWN if own else setup.device.name
     address.record(
@@ -150,7 +161,9 @@ def open_view() -> View:
 def _open_setup() -> tuple[Setup, Numbers | None]:
     """The setup, and the numbers of the visitor's own device if that is chosen."""
     state = st.session_state
-    name = address.restore("device", "performance_device", _one_of(device_names()), DEFAULT_DEVICE)
+    name = address.restore(
+        "device", "performance_device", reading.one_of(device_names()), DEFAULT_DEVICE
+    )
     numbers = address.restore("custom", "performance_own", _numbers, _NOTHING)
     own = name == OWN
     if own and not numbers:
@@ -159,7 +172,9 @@ def _open_setup() -> tuple[Setup, Numbers | None]:
     device = _own_device(numbers) if own else get_device(name)
     if not own:
         state[_LAST] = name
-    dtype = address.restore("dtype", "performance_dtype", _one_of(dtypes_of(device)), "float32")
+    dtype = address.restore(
+        "dtype", "performance_dtype", reading.one_of(dtypes_of(device)), "float32"
+    )
     if dtype not in dtypes_of(device):
         dtype = state["performance_dtype"] = "float32"
     tf32 = address.restore("tf32", "performance_tf32", {"no": False, "yes": True}.get, False)
@@ -170,9 +185,9 @@ def _open_setup() -> tuple[Setup, Numbers | None]:
 
 def _open_training() -> Training:
     return Training(
-        address.restore("optimizer", "performance_optimizer", _one_of(OPTIMIZERS), "adam"),
+        address.restore("optimizer", "performance_optimizer", reading.one_of(OPTIMIZERS), "adam"),
         address.restore(
-            "precision", "performance_precision", _one_of(tuple(PRECISIONS)), "float32"
+            "precision", "performance_precision", reading.one_of(tuple(PRECISIONS)), "float32"
         ),
         address.restore(
             "checkpoint", "performance_checkpoint", {"no": False, "yes": True}.get, False
@@ -190,6 +205,11 @@ def dtypes_of(device: Device) -> tuple[str, ...]:
     return tuple(dtype for dtype in DTYPES if getattr(device, dtype))
 
 
+def is_calibrated(device: Device) -> bool:
+    """Whether its numbers were measured here, rather than looked up or typed in."""
+    return device.name != _(OWN_NAME) and device.name not in device_names()
+
+
 def has_tf32(device: Device, dtype: str) -> bool:
     """Whether TF32 can be switched on."""
     return dtype == "float32" and bool(device.tf32)
@@ -199,17 +219,34 @@ def numbers_of(device: Device) -> Numbers:
     """A device's numbers in the units of `FIELDS`."""
     values = {**device._asdict(), "launch": device.launch_seconds}
     return tuple(
-        float(f"{(values[name] or 0) / field.scale:.6g}") for name, field in FIELDS.items()
+        max(float(f"{(values[name] or 0) / field.scale:.6g}"), field.low)
+        for name, field in FIELDS.items()
     )
 
 
 def _own_device(numbers: Numbers) -> Device:
+    """The device of one's own: a machine that was measured, as long as nothing is changed."""
+    found: Calibration | None = st.session_state.get(CALIBRATION)
+    machine = calibrated_device(found) if found else None
+    typed = _typed_device(numbers)
+    if machine is None or numbers_of(machine) != numbers:
+        return typed
+    return typed._replace(
+        name=machine.name,
+        kind=machine.kind,
+        source=machine.source,
+        checked=machine.checked,
+        launch_measured=machine.launch_measured,
+    )
+
+
+def _typed_device(numbers: Numbers) -> Device:
     values = {
         name: number * field.scale
         for (name, field), number in zip(FIELDS.items(), numbers, strict=True)
     }
     return Device(
-        name=OWN_NAME,
+        name=_(OWN_NAME),
         kind="GPU",
         float32=values["float32"],
         tf32=values["tf32"] or None,
@@ -219,7 +256,7 @@ def _own_device(numbers: Numbers) -> Device:
         bandwidth=values["bandwidth"],
         memory=values["memory"],
         launch_seconds=values["launch"],
-        source="typed in",
+        source=_("Typed in"),
         checked="",
     )
 
@@ -235,7 +272,7 @@ def _spelled(numbers: Numbers) -> str:
 def _numbers(text: str) -> Numbers | None:
     found = {name: 0.0 for name in FIELDS if name not in _REQUIRED}
     for part in text.split(","):
-        name, _, number = part.partition(":")
+        name, _colon, number = part.partition(":")
         field = FIELDS.get(name)
         value = _number(number)
         if field is None or value is None or not field.low <= value <= field.high:
@@ -256,68 +293,76 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _one_of(allowed: Sequence[str]) -> Any:
-    return lambda text: next((name for name in allowed if name == text), None)
-
-
 # ------------------------------------------------------------------- widgets
 
 
 def tabs() -> dict[str, Any]:
     """Draw the tabs; only the open one's content is made."""
-    drawn = st.tabs(list(TABS.values()), key=_TAB_WIDGET, on_change=_change_tab)
+    drawn = st.tabs([_(title) for title in TABS.values()], key=_TAB_WIDGET, on_change=_change_tab)
     return dict(zip(TABS, drawn, strict=True))
 
 
 def _change_tab() -> None:
     address.touch()
-    titles = {title: name for name, title in TABS.items()}
+    titles = {_(title): name for name, title in TABS.items()}
     st.session_state["performance_tab"] = titles[st.session_state[_TAB_WIDGET]]
 
 
-def controls(view: View) -> None:
-    """Device, number type, TF32 and launches; the numbers of a device of one's own."""
+def controls(view: View, beside: Callable[[], None]) -> None:
+    """Device, number type, TF32 and launches; the numbers of a device of one's own.
+
+    Args:
+        view: what is chosen.
+        beside: draws what else stands in the first row.
+    """
     setup = view.setup
     known = dtypes_of(setup.device)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.selectbox(
-            "Device",
+            _("Device"),
             device_names(),
             key="performance_device",
-            format_func=lambda name: OWN_NAME if name == OWN else name,
+            format_func=lambda name: _(OWN_NAME) if name == OWN else name,
             on_change=address.touch,
             width=270,
         )
         st.segmented_control(
-            "Number type", known, key="performance_dtype", required=True, on_change=address.touch
+            _("Number type"), known, key="performance_dtype", required=True, on_change=address.touch
         )
         with st.container(key="switches", width="content", gap=None):
             st.toggle(
-                "TF32",
+                _("TF32"),
                 key="performance_tf32",
                 on_change=address.touch,
                 disabled=not has_tf32(setup.device, setup.dtype),
-                help="Multiply float32 tensors with 10 bits of mantissa on the tensor cores.",
+                help=_("Multiply float32 tensors with 10 bits of mantissa on the tensor cores."),
             )
             st.toggle(
-                "Launch overhead",
+                _("Launch overhead"),
                 key="performance_launch",
                 on_change=address.touch,
-                help="Add the time from one kernel to the next; without it, as if the whole pass "
-                "were one captured graph.",
+                help=_(
+                    "Add the time from one kernel to the next; without it, as if the whole "
+                    "pass were one captured graph."
+                ),
             )
+        beside()
     missing = [dtype for dtype in DTYPES if dtype not in known]
     missing += [] if setup.device.tf32 else ["TF32"]
-    text = f"The {setup.device.name} has no peak rate for {_listed(missing)}." if missing else ""
+    text = ""
+    if missing:
+        text = _("The {device} has no peak rate for {types}.").format(
+            device=setup.device.name, types=_listed(missing)
+        )
     if view.own:
         _own_numbers()
-        text = "T/s: 10¹² operations a second, a multiply-accumulate being two; 0 is none."
+        text = _("T/s: 10¹² operations a second, a multiply-accumulate being two; 0 is none.")
     if text:
         st.caption(text)
 
 
 def _listed(names: Sequence[str]) -> str:
-    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    return _(" or ").join(filter(None, (_(", ").join(names[:-1]), names[-1])))
 
 
 def _own_numbers() -> None:
@@ -327,7 +372,7 @@ def _own_numbers() -> None:
         for (name, field), value in zip(FIELDS.items(), state["performance_own"], strict=True):
             state[f"own_{name}"] = value
             st.number_input(
-                field.label,
+                _(field.label),
                 field.low,
                 float(field.high),
                 key=f"own_{name}",
@@ -346,19 +391,20 @@ def training_controls(view: View) -> None:
     """Optimizer, precision, checkpoints, and the memory that there is."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.segmented_control(
-            "Optimizer", OPTIMIZERS, key="performance_optimizer", required=True,
-            format_func=TRAINERS.__getitem__, on_change=address.touch,
+            _("Optimizer"), OPTIMIZERS, key="performance_optimizer", required=True,
+            format_func=lambda name: _(TRAINERS[name]), on_change=address.touch,
         )  # fmt: skip
         st.segmented_control(
-            "Precision", list(PRECISIONS), key="performance_precision", required=True,
-            format_func=PRECISIONS.__getitem__, on_change=address.touch,
+            _("Precision"), list(PRECISIONS), key="performance_precision", required=True,
+            format_func=lambda name: _(PRECISIONS[name]), on_change=address.touch,
         )  # fmt: skip
         st.toggle(
-            "Checkpoints",
+            _("Checkpoints"),
             key="performance_checkpoint",
             on_change=address.touch,
-            help="Keep what goes into a run of ops, and compute the run again for the backward "
-            "pass.",
+            help=_(
+                "Keep what goes into a run of ops, and compute the run again for the backward pass."
+            ),
         )
         budget_field(view)
 
@@ -367,9 +413,9 @@ def budget_field(view: View) -> None:
     """GB that a batch must fit into; the device's own unless typed in."""
     st.session_state[_BUDGET_WIDGET] = float(view.budget)
     st.number_input(
-        "Memory, GB", 0.1, float(MOST_BUDGET), key=_BUDGET_WIDGET, format="%g",
+        _("Memory, GB"), 0.1, float(MOST_BUDGET), key=_BUDGET_WIDGET, format="%g",
         on_change=_change_budget, args=(view.setup.device.memory / 1e9,), width=130,
-        help="Of 10⁹ bytes, as vendors count. Leave room for the kernels' scratch.",
+        help=_("Of 10⁹ bytes, as vendors count. Leave room for the kernels' scratch."),
     )  # fmt: skip
 
 

@@ -6,13 +6,11 @@ from typing import Final
 
 import streamlit as st
 
-from explorer.errors import OptionError
-from explorer.models._registry import ModelSpec, Option, OptionValue
+from explorer.models._registry import ModelSpec
 from explorer.zoo import available_sources, get_spec, source_of
 from pages.shared import address
 from pages.shared.choice import (
     DEFAULT_MODEL,
-    DERIVED,
     MAX_BATCH,
     MAX_CHANNELS,
     MAX_SIZE,
@@ -22,9 +20,11 @@ from pages.shared.choice import (
     from_query,
     image_models,
     native_choice,
-    option_text,
     to_query,
 )
+from pages.shared.options import asked_options, limits, option_key, shown_value
+from pages.shared.options import widgets as option_widgets
+from pages.shared.text import N_, _
 
 PRESETS: Final = (
     (28, 28), (32, 32), (64, 64), (96, 96), (128, 128), (224, 224), (227, 227), (256, 128),
@@ -34,8 +34,8 @@ PRESETS: Final = (
 
 _BY_HAND: Final = "by hand"
 _SHOWN: Final = "_shown_choice"
+_MODES: Final = {"eval": N_("eval"), "train": N_("train")}
 _SOURCE_TITLES: Final = {"layerwise": "Layerwise"}
-_NAMES: Final = {"num_classes": "Classes"}
 
 
 def choose() -> Choice:
@@ -49,9 +49,12 @@ def choose() -> Choice:
     with st.sidebar, st.container(gap="small"):
         spec = _architecture()
         _input(spec)
-        options = _options(spec)
+        options = {}
+        if asked_options(spec):
+            st.subheader(_("Options"))
+            options = option_widgets(spec)
         st.button(
-            "Back to the paper's settings" if spec.new else "Back to the defaults",
+            _("Back to the paper's settings") if spec.new else _("Back to the defaults"),
             key="reset",
             type="tertiary",
             icon=":material/restart_alt:",
@@ -84,31 +87,35 @@ def apply(choice: Choice) -> None:
     values = dict(choice.options)
     for name, option in choice.spec.options.items():
         value = values.get(name, option.default)
-        state[_key(choice.spec, name)] = option_text(value) if option.kind == "ints" else value
+        state[option_key(choice.spec, name)] = shown_value(option, value)
 
 
 def _architecture() -> ModelSpec:
     state = st.session_state
     source = state["source"] = source_of(state["model"])
     st.segmented_control(
-        "Source",
+        _("Source"),
         available_sources(),
         key="source",
         required=True,
         format_func=lambda name: _SOURCE_TITLES.get(name, name),
         on_change=_change_source,
-        help="The models written here, or those of an installed library, untouched.",
+        help=_("The models written here, or those of an installed library, untouched."),
         width="stretch",
     )
     names = image_models(source)
-    order = "families in order of their first paper" if source == "layerwise" else "by name"
+    help_ = (
+        _("{n} architectures, families in order of their first paper. Type to search.")
+        if source == "layerwise"
+        else _("{n} architectures, by name. Type to search.")
+    )
     st.selectbox(
-        "Architecture",
+        _("Architecture"),
         names,
         format_func=_model_label,
         key="model",
         on_change=_change_model,
-        help=f"{len(names):,} architectures, {order}. Type to search.",
+        help=help_.format(n=f"{len(names):,}"),
     )
     return get_spec(state["model"])
 
@@ -139,7 +146,7 @@ def _change_model() -> None:
     shown: Choice = st.session_state[_SHOWN]
     before, native = native_choice(shown.model), native_choice(st.session_state["model"])
     batch, channels, *size = shown.input_shape
-    _, native_channels, *native_size = native.input_shape
+    _batch, native_channels, *native_size = native.input_shape
     by_hand = tuple(size) != before.input_shape[2:]
     legal = all(s >= low for s, low in zip(size, native.spec.min_size, strict=True))
     height, width = size if by_hand and legal else native_size
@@ -167,7 +174,7 @@ def _input(spec: ModelSpec) -> None:
     presets = sorted({native, *PRESETS}, key=lambda s: (s[0] * s[1], s))
     state["preset"] = _size_text(size) if size in presets else _BY_HAND
     st.selectbox(
-        "Input size",
+        _("Input size"),
         [*map(_size_text, presets), _BY_HAND],
         format_func=lambda text: _size_label(text, _size_text(native)),
         key="preset",
@@ -176,28 +183,39 @@ def _input(spec: ModelSpec) -> None:
     with st.container(key="size"):
         channels, height, width = st.columns(3, gap="xsmall", wrap=False)
         channels.number_input(
-            "Channels",
+            _("Channels"),
             1,
             MAX_CHANNELS,
             key="channels",
             on_change=address.touch,
-            help=_range(1, MAX_CHANNELS),
+            help=limits(1, MAX_CHANNELS),
         )
         height.number_input(
-            "Height", 1, MAX_SIZE, key="height", on_change=address.touch, help=_range(1, MAX_SIZE)
+            _("Height"),
+            1,
+            MAX_SIZE,
+            key="height",
+            on_change=address.touch,
+            help=limits(1, MAX_SIZE),
         )
         width.number_input(
-            "Width", 1, MAX_SIZE, key="width", on_change=address.touch, help=_range(1, MAX_SIZE)
+            _("Width"), 1, MAX_SIZE, key="width", on_change=address.touch, help=limits(1, MAX_SIZE)
         )
         batch, mode = st.columns([1, 2], gap="xsmall", wrap=False)
         batch.number_input(
-            "Batch", 1, MAX_BATCH, key="batch", on_change=address.touch, help=_range(1, MAX_BATCH)
+            _("Batch"),
+            1,
+            MAX_BATCH,
+            key="batch",
+            on_change=address.touch,
+            help=limits(1, MAX_BATCH),
         )
         mode.segmented_control(
-            "Mode",
+            _("Mode"),
             MODES,
             key="mode",
             required=True,
+            format_func=lambda mode: _(_MODES[mode]),
             width="stretch",
             on_change=address.touch,
         )
@@ -209,9 +227,9 @@ def _size_text(size: tuple[int, int]) -> str:
 
 def _size_label(text: str, native: str) -> str:
     if text == _BY_HAND:
-        return "Any other, by hand"
+        return _("Any other, by hand")
     label = text.replace("x", " × ")
-    return f"{label} (native)" if text == native else label
+    return _("{label} (native)").format(label=label) if text == native else label
 
 
 def _change_preset() -> None:
@@ -219,66 +237,3 @@ def _change_preset() -> None:
     state = st.session_state
     if state["preset"] != _BY_HAND:
         state["height"], state["width"] = map(int, state["preset"].split("x"))
-
-
-# ------------------------------------------------------------------- options
-
-
-def _options(spec: ModelSpec) -> dict[str, OptionValue]:
-    asked = [option for option in spec.options.values() if option.name not in DERIVED]
-    if not asked:
-        return {}
-    st.subheader("Options")
-    numbers = [option for option in asked if option.kind in ("int", "float")]
-    others = [option for option in asked if option.kind not in ("int", "float")]
-    values: dict[str, OptionValue] = {}
-    with st.container(key="numbers", gap="small"):
-        for pair in zip(numbers[::2], [*numbers[1::2], None], strict=False):
-            for column, option in zip(st.columns(2, gap="xsmall", wrap=False), pair, strict=True):
-                if option is not None:
-                    with column:
-                        values[option.name] = _option(spec, option)
-    for option in others:
-        values[option.name] = _option(spec, option)
-    return values
-
-
-def _option(spec: ModelSpec, option: Option) -> OptionValue:
-    key = _key(spec, option.name)
-    label = _NAMES.get(option.name, option.name.replace("_", " ").capitalize())
-    # A widget that was off the screen has forgotten its value, and starts from the default.
-    shown = option_text(option.default) if option.kind == "ints" else option.default
-    value: OptionValue = st.session_state.setdefault(key, shown)
-    if option.kind == "bool":
-        value = st.toggle(label, key=key, on_change=address.touch)
-    elif option.kind == "choice":
-        value = st.selectbox(label, option.choices, key=key, on_change=address.touch)
-    elif option.kind == "ints":
-        value = st.text_input(label, key=key, on_change=address.touch)
-    else:
-        kind = int if option.kind == "int" else float
-        low, high = kind(option.low), kind(option.high)
-        value = st.number_input(
-            label, low, high, key=key, on_change=address.touch, help=_range(low, high)
-        )
-    return _checked(spec, option, value)
-
-
-def _range(low: float, high: float) -> str:
-    """Say what a number may be: the browser drops any other without a word."""
-    return f"{low:,} to {high:,}"
-
-
-def _checked(spec: ModelSpec, option: Option, value: OptionValue) -> OptionValue:
-    """Return the value, or the default with a sentence that says what would be legal."""
-    try:
-        if option.kind == "ints":
-            return option.parse(str(value), spec.title)
-        return option.check(value, spec.title)
-    except OptionError as error:
-        st.caption(f":red[{error} Using {option_text(option.default)}.]")
-        return option.default
-
-
-def _key(spec: ModelSpec, option: str) -> str:
-    return f"{spec.name}:{option}"

@@ -18,9 +18,11 @@ import streamlit as st
 
 from explorer.analysis.roofline import DTYPES, devices, get_device
 from explorer.diagram.heat import DEFAULT_DEVICE
-from explorer.errors import ExplorerError, UnknownModelError
+from explorer.errors import ExplorerError
 from explorer.figures.sweep import MOST_CURVES
-from explorer.sweep import Row, to_frame
+from explorer.latency import LatencyRecord, Work
+from explorer.latency import to_json as records_to_json
+from explorer.sweep import Point, Row, to_frame
 from explorer.sweep.curves import (
     MAX_BATCH,
     MAX_SIDE,
@@ -29,6 +31,7 @@ from explorer.sweep.curves import (
     QUANTITIES,
     Span,
     Sweep,
+    measurable,
     model_title,
     natural_span,
     number_text,
@@ -36,10 +39,12 @@ from explorer.sweep.curves import (
     problems,
 )
 from explorer.sweep.points import Key
-from explorer.zoo import available_sources, get_spec
-from pages.shared import address, cache
+from explorer.zoo import available_sources
+from pages.shared import address, cache, reading, timed
 from pages.shared.choice import image_models
 from pages.shared.sidebar import PRESETS
+from pages.shared.text import _
+from pages.shared.timed import Here
 from pages.shared.widgets import plain, theme
 
 FIRST_MODELS: Final = ("resnet50", "convnext_tiny", "deit_small_patch16_224")
@@ -64,6 +69,10 @@ _STOPPED: Final = "_sweep_stopped"
 _RANGE_ENDS: Final = ("from", "to", "step")
 
 
+Time = tuple[Work, LatencyRecord]
+"""A pass, and how long it took."""
+
+
 class View(NamedTuple):
     """What is swept, and how it is looked at."""
 
@@ -74,6 +83,8 @@ class View(NamedTuple):
     quantity: str
     log_x: bool
     log_y: bool
+    here: Here
+    """What times are measured on."""
 
 
 # -------------------------------------------------------------------- the link
@@ -82,35 +93,35 @@ class View(NamedTuple):
 def open_view() -> View:
     """Read the view from the session, or from the address where that speaks, and record it."""
     state = st.session_state
-    address.restore("source", "sweep_source", _one_of(available_sources()), "layerwise")
+    address.restore("source", "sweep_source", reading.one_of(available_sources()), "layerwise")
     models = address.restore("models", "sweep_models", _models, [*FIRST_MODELS])
     known = [*OVER, *(OPTION + name for name in numeric_options(models))]
-    over = address.restore("over", "sweep_over", _one_of(known), "size")
+    over = address.restore("over", "sweep_over", reading.one_of(known), "size")
     if over not in known:  # the model that had this option was taken away
         over = state["sweep_over"] = "size"
         state["sweep_range"] = ""
     span = _open_range(models, over)
-    at = address.restore("at", "sweep_at", _one_of(_SIZES), NATIVE)
-    width = address.restore("width", "sweep_width", _number(MAX_SIDE), 128)
-    ratio = address.restore("ratio", "sweep_ratio", _one_of(RATIOS), "2:1")
-    batch = address.restore("batch", "sweep_batch", _number(MAX_BATCH), 1)
-    quantity = address.restore("show", "sweep_show", _one_of(tuple(QUANTITIES)), "macs")
+    at = address.restore("at", "sweep_at", reading.one_of(_SIZES), NATIVE)
+    width = address.restore("width", "sweep_width", reading.whole_number(1, MAX_SIDE), 128)
+    ratio = address.restore("ratio", "sweep_ratio", reading.one_of(RATIOS), "2:1")
+    batch = address.restore("batch", "sweep_batch", reading.whole_number(1, MAX_BATCH), 1)
+    quantity = address.restore("show", "sweep_show", reading.one_of(tuple(QUANTITIES)), "macs")
     logs: list[str] = address.restore("log", "sweep_log", _logs, [])
     device, dtype = _open_device()
     address.record(
         {
-            "source": _unless(state["sweep_source"], "layerwise"),
-            "models": _unless(",".join(models) or "none", ",".join(FIRST_MODELS)),
-            "over": _unless(over, "size"),
+            "source": reading.unless(state["sweep_source"], "layerwise"),
+            "models": reading.unless(",".join(models) or "none", ",".join(FIRST_MODELS)),
+            "over": reading.unless(over, "size"),
             "range": span.text,
-            "at": _unless(at, NATIVE),
-            "width": _unless(str(width), "128"),
-            "ratio": _unless(ratio, "2:1"),
-            "batch": _unless(str(batch), "1"),
-            "show": _unless(quantity, "macs"),
+            "at": reading.unless(at, NATIVE),
+            "width": reading.unless(str(width), "128"),
+            "ratio": reading.unless(ratio, "2:1"),
+            "batch": reading.unless(str(batch), "1"),
+            "show": reading.unless(quantity, "macs"),
             "log": "".join(sorted(logs)) or None,
-            "device": _unless(device, DEFAULT_DEVICE),
-            "dtype": _unless(dtype, "float32"),
+            "device": reading.unless(device, DEFAULT_DEVICE),
+            "dtype": reading.unless(dtype, "float32"),
         }
     )
     fits = span.thinned if span.first <= span.last else span
@@ -118,14 +129,15 @@ def open_view() -> View:
         models=tuple(models),
         over=over,
         values=fits.text,
-        size=None if at == NATIVE else _pair(at, "x"),
+        size=None if at == NATIVE else reading.pair(at, "x"),
         width=width,
-        ratio=_pair(ratio, ":"),
+        ratio=reading.pair(ratio, ":"),
         batch=batch,
         device=device,
         dtype=dtype,
     )
-    return View(sweep, fits, span.step, quantity, "x" in logs, "y" in logs)
+    here = timed.open_here()
+    return View(sweep, fits, span.step, quantity, "x" in logs, "y" in logs, here)
 
 
 def _open_range(models: Sequence[str], over: str) -> Span:
@@ -164,9 +176,9 @@ def _range_key(name: str, span: Span) -> str:
 def _open_device() -> tuple[str, str]:
     """The device, and an element type that it can compute in."""
     names = [each.name for each in devices()]
-    device = address.restore("device", "sweep_device", _one_of(names), DEFAULT_DEVICE)
+    device = address.restore("device", "sweep_device", reading.one_of(names), DEFAULT_DEVICE)
     known = dtypes_of(device)
-    dtype = address.restore("dtype", "sweep_dtype", _one_of(known), "float32")
+    dtype = address.restore("dtype", "sweep_dtype", reading.one_of(known), "float32")
     if dtype not in known:
         dtype = st.session_state["sweep_dtype"] = "float32"
     return device, dtype
@@ -178,52 +190,14 @@ def dtypes_of(device: str) -> list[str]:
     return [dtype for dtype in DTYPES if getattr(found, dtype)]
 
 
-def _models(text: str) -> list[str] | None:
+def _models(text: str) -> list[str]:
     """Names of models; each that is none is one sentence."""
-    if text == "none":
-        return []
-    found = []
-    for name in filter(None, dict.fromkeys(text.split(","))):
-        try:
-            spec = get_spec(name)
-        except UnknownModelError as error:
-            hint = f"; did you mean {' or '.join(error.nearest)}?" if error.nearest else "."
-            if error.name != name:  # the whole library is missing, as the error says
-                hint = f": {error}"
-            address.report((f"There is no model called {name!r}{hint} It is left out.",))
-            continue
-        if len(spec.input_shape) == 4:
-            found.append(name)
-        else:
-            address.report((f"{name} takes video, which has more than one size: it is left out.",))
-    if len(found) > MOST_CURVES:
-        address.report((f"The link has {len(found)} models; the first {MOST_CURVES} are shown.",))
-    return found[:MOST_CURVES]
-
-
-def _one_of(allowed: Sequence[str]) -> Callable[[str], str | None]:
-    return lambda text: text if text in allowed else None
-
-
-def _number(most: int) -> Callable[[str], int | None]:
-    def parse(text: str) -> int | None:
-        whole = re.fullmatch("[0-9]{1,9}", text)
-        return int(text) if whole and 1 <= int(text) <= most else None
-
-    return parse
+    names = [] if text == "none" else [*dict.fromkeys(reading.listed(text))]
+    return reading.image_models(names, MOST_CURVES)
 
 
 def _logs(text: str) -> list[str] | None:
     return [*text] if text in ("x", "y", "xy") else None
-
-
-def _pair(text: str, between: str) -> tuple[int, int]:
-    first, second = text.split(between)
-    return int(first), int(second)
-
-
-def _unless(value: str, default: str) -> str | None:
-    return None if value == default else value
 
 
 # ---------------------------------------------------------------- the controls
@@ -240,24 +214,24 @@ def controls(view: View) -> None:
 def _model_controls() -> None:
     source, models = st.columns([4, 9], gap="small", vertical_alignment="bottom")
     source.segmented_control(
-        "Source",
+        _("Source"),
         available_sources(),
         key="sweep_source",
         required=True,
         format_func=lambda name: {"layerwise": "Layerwise"}.get(name, name),
         on_change=address.touch,
-        help="Which models the list offers. Chosen models of another source stay.",
+        help=_("Which models the list offers. Chosen models of another source stay."),
         width="stretch",
     )
     chosen: list[str] = st.session_state["sweep_models"]
     offered = image_models(st.session_state["sweep_source"])
     models.multiselect(
-        "Models",
+        _("Models"),
         [*dict.fromkeys([*chosen, *offered])],
         key="sweep_models",
         max_selections=MOST_CURVES,
         format_func=model_title,
-        placeholder="Choose one to four",
+        placeholder=_("Choose one to four"),
         on_change=address.touch,
     )
 
@@ -266,12 +240,12 @@ def _range_controls(view: View) -> None:
     over, span, others = st.columns([4, 5, 4], gap="small", vertical_alignment="bottom")
     models = view.sweep.models
     over.selectbox(
-        "Sweep",
+        _("Sweep"),
         [*OVER, *(OPTION + name for name in numeric_options(models))],
         key="sweep_over",
         format_func=_over_title,
         on_change=_change_over,
-        help="An option is swept for those models that have it.",
+        help=_("An option is swept for those models that have it."),
     )
     with span.container(key="sweep_range_fields"):
         for column, name in zip(st.columns(3, gap="xsmall", wrap=False), _RANGE_ENDS, strict=True):
@@ -293,7 +267,9 @@ def _range_field(column: Any, name: str, span: Span) -> None:
         format=None if kind is int else "%.6g",
         on_change=_change_range,
         args=(span,),
-        help=f"{number_text(kind(smallest))} to {number_text(kind(largest))}",
+        help=_("{number_text} to {number_text2}").format(
+            number_text=number_text(kind(smallest)), number_text2=number_text(kind(largest))
+        ),
     )
 
 
@@ -307,23 +283,23 @@ def _fixed_controls(sweep: Sweep) -> None:
     ):
         if field == "batch":
             column.number_input(
-                "Batch", 1, MAX_BATCH, key="sweep_batch", on_change=address.touch,
-                help=f"1 to {MAX_BATCH:,}",
+                _("Batch"), 1, MAX_BATCH, key="sweep_batch", on_change=address.touch,
+                help=_("1 to {MAX_BATCH:,}").format(MAX_BATCH=MAX_BATCH),
             )  # fmt: skip
         elif sweep.over == "height":
             column.number_input(
-                "Width", 1, MAX_SIDE, key="sweep_width", on_change=address.touch,
-                help=f"1 to {MAX_SIDE:,}",
+                _("Width"), 1, MAX_SIDE, key="sweep_width", on_change=address.touch,
+                help=_("1 to {MAX_SIDE:,}").format(MAX_SIDE=MAX_SIDE),
             )  # fmt: skip
         elif swept_size:
             column.selectbox(
-                "Height : width", RATIOS, key="sweep_ratio", on_change=address.touch,
+                _("Height : width"), RATIOS, key="sweep_ratio", on_change=address.touch,
                 format_func=lambda text: text.replace(":", " : "),
-                help="The range is that of the height.",
+                help=_("The range is that of the height."),
             )  # fmt: skip
         else:
             column.selectbox(
-                "Input size", _SIZES, key="sweep_at", on_change=address.touch,
+                _("Input size"), _SIZES, key="sweep_at", on_change=address.touch,
                 format_func=lambda s: "each one's own" if s == NATIVE else s.replace("x", " × "),
             )  # fmt: skip
 
@@ -331,7 +307,7 @@ def _fixed_controls(sweep: Sweep) -> None:
 def _shown_controls(view: View) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.segmented_control(
-            "Quantity",
+            _("Quantity"),
             list(QUANTITIES),
             key="sweep_show",
             required=True,
@@ -339,22 +315,22 @@ def _shown_controls(view: View) -> None:
             on_change=address.touch,
         )
         st.pills(
-            "Log axes",
+            _("Log axes"),
             LOGS,
             selection_mode="multi",
             key="sweep_log",
             on_change=address.touch,
         )
         st.selectbox(
-            "Device",
+            _("Device"),
             [each.name for each in devices()],
             key="sweep_device",
             on_change=address.touch,
             width=205,
-            help="That times are predicted for, by the roofline model. Nothing is measured here.",
+            help=_("That times are predicted for, by the roofline model."),
         )
         st.selectbox(
-            "Number type",
+            _("Number type"),
             dtypes_of(view.sweep.device),
             key="sweep_dtype",
             on_change=address.touch,
@@ -363,7 +339,9 @@ def _shown_controls(view: View) -> None:
 
 
 def _over_title(over: str) -> str:
-    return _OVER_TITLES.get(over) or f"Option {over.removeprefix(OPTION)}"
+    return _OVER_TITLES.get(over) or _("Option {removeprefix}").format(
+        removeprefix=over.removeprefix(OPTION)
+    )
 
 
 def _change_over() -> None:
@@ -384,12 +362,13 @@ def _change_range(span: Span) -> None:
 def results(view: View) -> None:
     """Curves and table, while the points are computed and when they are."""
     if not view.sweep.models:
-        st.info("Choose one to four models.", icon=":material/show_chart:")
+        st.info(_("Choose one to four models."), icon=":material/show_chart:")
         return
     if view.span.first > view.span.last:
         st.error(
-            f"The range begins at {number_text(view.span.first)}, above its end at "
-            f"{number_text(view.span.last)}.",
+            _("The range begins at {number_text}, above its end at {number_text2}.").format(
+                number_text=number_text(view.span.first), number_text2=number_text(view.span.last)
+            ),
             icon=":material/error:",
         )
         return
@@ -399,6 +378,8 @@ def results(view: View) -> None:
         st.error(plain(str(error)), icon=":material/error:")
         return
     working = bool(missing) and not _is_stopped(view.sweep)
+    if view.quantity == "time":
+        _measuring(view)
     st.fragment(_results, run_every=_POLL if working else None)(view, watched=working)
 
 
@@ -406,7 +387,7 @@ def _results(view: View, *, watched: bool) -> None:
     """One look: compute for a moment, then show all there is."""
     sweep = view.sweep
     points = sweep.refining()
-    rows = cache.swept(points)
+    rows = cache.sweeping.swept(points)
     working = len(rows) < len(points) and not _is_stopped(sweep)
     if watched and not working:  # the browser need not ask again
         st.rerun()
@@ -414,20 +395,34 @@ def _results(view: View, *, watched: bool) -> None:
         until = time.monotonic() + (_SLICE_SECONDS if rows else _FIRST_SECONDS)
         for point in points:
             if point.key not in rows:
-                rows[point.key] = cache.sweep_point(point)
+                rows[point.key] = cache.sweeping.sweep_point(point)
                 if time.monotonic() > until:
                     break
     in_order = [rows[point.key] for point in sweep.points() if point.key in rows]
     _progress(view, in_order, len(points), working=working)
     _chart(view, rows, finished=len(rows) == len(points))
     for sentence in problems(sweep, rows):
-        st.caption(f":orange[✕] {plain(sentence)}")
+        st.caption(_(":orange[✕] {sentence}").format(sentence=plain(sentence)))
+    if view.quantity == "time":
+        works = measurable(sweep, rows)
+        timed.sentences(works, view.here)
+        if said := timed.statement(timed.records(works, view.here)):
+            st.caption(said)
     _table(view, in_order)
+
+
+def _measuring(view: View) -> None:
+    """Measure some of the points here, on request."""
+    rows = cache.sweeping.swept(view.sweep.points())
+    works = measurable(view.sweep, rows)
+    points = "1 point" if len(works) == 1 else f"{len(works)} points"
+    timed.controls(works, view.here, points)
+    timed.watch()
 
 
 def _missing(sweep: Sweep) -> bool:
     points = sweep.points()
-    return len(cache.swept(points)) < len(points)
+    return len(cache.sweeping.swept(points)) < len(points)
 
 
 def _is_stopped(sweep: Sweep) -> bool:
@@ -445,14 +440,16 @@ def _progress(view: View, rows: Sequence[Row], total: int, *, working: bool) -> 
         horizontal=True, vertical_alignment="center", gap="small", key="sweep_progress"
     ):
         if working:
-            st.progress(done / total, f"{done} of {total} points")
+            st.progress(done / total, _("{done} of {total} points").format(done=done, total=total))
             st.button(
-                "Stop", key="sweep_stop", icon=":material/stop:", on_click=_stop,
+                _("Stop"), key="sweep_stop", icon=":material/stop:", on_click=_stop,
                 args=(view.sweep,),
             )  # fmt: skip
         elif done < total:
-            st.markdown(f"Stopped: {done} of {total} points are shown.")
-            st.button("Go on", key="sweep_go_on", icon=":material/play_arrow:", on_click=_go_on)
+            st.markdown(
+                _("Stopped: {done} of {total} points are shown.").format(done=done, total=total)
+            )
+            st.button(_("Go on"), key="sweep_go_on", icon=":material/play_arrow:", on_click=_go_on)
         else:
             st.caption(_summary(view, rows))
 
@@ -473,22 +470,35 @@ def _summary(view: View, rows: Sequence[Row]) -> str:
             "would be more than 60 points a model."
         )
     if view.quantity == "time":
-        text += " Times are predicted by the roofline model, not measured."
+        text += " Predicted times are the roofline model's; what is measured says so."
     return text
 
 
 def _chart(view: View, rows: dict[Key, Row], *, finished: bool) -> None:
     title = f"{QUANTITIES[view.quantity].title} by {_x_name(view.sweep)}"
-    shown = cache.SweepFigure(
+    shown = cache.sweeping.SweepFigure(
         view.sweep, view.quantity, title, _x_title(view.sweep), view.log_x, view.log_y, theme()
     )
+    if view.quantity == "time" and (times := _times(view, rows)):
+        device = f"{view.sweep.device}, {view.sweep.dtype}"
+        shown = shown._replace(
+            title=f"Time by {_x_name(view.sweep)}: predicted for {device}, and measured here",
+            measured=times,
+            here=timed.conditions(times[0][1]),
+        )
     st.plotly_chart(
-        json.loads(cache.sweep_figure(shown, rows, finished=finished)),
+        json.loads(cache.sweeping.sweep_figure(shown, rows, finished=finished)),
         key="sweep_chart",
         theme=None,
         config={"displayModeBar": False},
         alt=f"{title}, {len(view.sweep.models)} models",
     )
+
+
+def _times(view: View, rows: dict[Key, Row]) -> tuple[Time, ...]:
+    """What was measured of these points."""
+    found = ((work, timed.found(work, view.here)) for work in measurable(view.sweep, rows))
+    return tuple((work, time) for work, time in found if isinstance(time, LatencyRecord))
 
 
 def _x_name(sweep: Sweep) -> str:
@@ -517,13 +527,18 @@ def _table(view: View, rows: Sequence[Row]) -> None:
     sweep = view.sweep
     text, files = st.columns([5, 1], vertical_alignment="center")
     text.caption(
-        "Parameters, MACs of the whole batch, bytes of all tensors that the pass allocates, and "
-        "the most bytes of activations that are alive at once."
+        _(
+            "Parameters, MACs of the whole batch, bytes of all tensors that the pass "
+            "allocates, and the most bytes of activations that are alive at once."
+        )
     )
-    _downloads(files, rows)
+    times: tuple[Time, ...] = ()
+    if view.quantity == "time":
+        times = _times(view, {row.key: row for row in rows})
+    _downloads(files, rows, [time for _, time in times])
     column = st.column_config
     counts = ("Parameters", "MACs", "Activations B", "Peak B")
-    frame = _frame(sweep, rows)
+    frame = _frame(sweep, rows, times)
     st.dataframe(
         frame,
         hide_index=True,
@@ -532,23 +547,30 @@ def _table(view: View, rows: Sequence[Row]) -> None:
         row_height=30,
         key="sweep_table",
         column_config={
-            "Model": column.TextColumn(width=190),
+            "Model": column.TextColumn(width=150),
             "Input": column.TextColumn(width=90),
             "Batch": column.NumberColumn(format="%d", width=52),
-            **{name: column.NumberColumn(format="localized", width=118) for name in counts},
+            **{name: column.NumberColumn(format="localized", width=108) for name in counts},
             "Predicted ms": column.NumberColumn(
-                format="%.4f", width=95, help=f"Of {sweep.device} in {sweep.dtype}, not measured."
+                format="%.4f",
+                width=95,
+                help=_("Of {device} in {dtype}, not measured.").format(
+                    device=sweep.device, dtype=sweep.dtype
+                ),
+            ),
+            "Measured ms": column.NumberColumn(
+                format="%.4f", width=95, help=_("Median of the runs that were measured here.")
             ),
             "Depth": column.NumberColumn(format="%d", width=56),
             "Breaks in": column.TextColumn(width=110),
             "Why": column.TextColumn(width=420),
         },
     )
-    st.caption("The same on the command line:")
+    st.caption(_("The same on the command line:"))
     st.code(sweep.command(), language="bash", wrap_lines=True)
 
 
-def _frame(sweep: Sweep, rows: Sequence[Row]) -> pd.DataFrame:
+def _frame(sweep: Sweep, rows: Sequence[Row], times: Sequence[Time] = ()) -> pd.DataFrame:
     def place(row: Row) -> tuple[bool, float, int]:
         x = sweep.at(row)
         return (x is None, x or 0, sweep.models.index(row.model))
@@ -573,6 +595,10 @@ def _frame(sweep: Sweep, rows: Sequence[Row]) -> pd.DataFrame:
             "Depth": pd.array([row.depth for row in rows], dtype="Int64"),
         }
     )
+    if times:
+        known = {_key_of(work, sweep): time.median_ms for work, time in times}
+        after = list(frame.columns).index("Predicted ms") + 1
+        frame.insert(after, "Measured ms", [known.get(row.key) for row in rows])
     if sweep.option:
         frame.insert(1, sweep.option, [sweep.at(row) for row in rows])
     if any(row.error for row in rows):
@@ -582,17 +608,31 @@ def _frame(sweep: Sweep, rows: Sequence[Row]) -> pd.DataFrame:
     return frame
 
 
-def _downloads(place: Any, rows: Sequence[Row]) -> None:
-    """Offer the rows as the command line writes them."""
-    with place, st.popover("Download", icon=":material/download:", width="stretch"):
+def _key_of(work: Work, sweep: Sweep) -> Key:
+    """The key of the row that a measured pass belongs to."""
+    batch, *image = work.input_shape
+    return Point(
+        work.model, tuple(image), batch, work.options, "eval", sweep.device, sweep.dtype
+    ).key
+
+
+def _downloads(place: Any, rows: Sequence[Row], times: Sequence[LatencyRecord]) -> None:
+    """Offer the rows as the command line writes them, and what was measured."""
+    with place, st.popover(_("Download"), icon=":material/download:", width="stretch"):
         st.download_button(
-            "CSV", lambda: to_csv(rows), "sweep.csv", "text/csv", key="sweep_csv",
+            _("CSV"), lambda: to_csv(rows), "sweep.csv", "text/csv", key="sweep_csv",
             on_click="ignore", width="stretch",
         )  # fmt: skip
         st.download_button(
-            "JSON", lambda: to_json(rows), "sweep.json", "application/json", key="sweep_json",
+            _("JSON"), lambda: to_json(rows), "sweep.json", "application/json", key="sweep_json",
             on_click="ignore", width="stretch",
         )  # fmt: skip
+        if times:
+            st.download_button(
+                _("Measured times (JSON lines)"), lambda: records_to_json(times),
+                "measured.jsonl", "application/jsonl", key="sweep_measured", on_click="ignore",
+                width="stretch",
+            )  # fmt: skip
 
 
 def to_csv(rows: Sequence[Row]) -> str:

@@ -38,10 +38,15 @@ def plain(text: str) -> str:
 
 def page_title(name: str, what: str) -> None:
     """Name a page that is about no single model, and say what it shows."""
+    head(name, what)
+    problems()
+
+
+def head(name: str, what: str) -> None:
+    """Name a page whose choices are not read yet: it shows `problems` when they are."""
     with st.container(key="head", gap="xxsmall"):
         st.title(name, anchor=False)
         st.markdown(what)
-    _problems()
 
 
 def title(choice: Choice) -> None:
@@ -51,14 +56,14 @@ def title(choice: Choice) -> None:
         st.title(spec.title, anchor=False)
         st.markdown(plain(_(spec.idea)))
         st.caption(f"{spec.paper} · `{spec.name}`")
-    _problems()
+    problems()
 
 
-def _problems() -> None:
+def problems() -> None:
     """Say which parts of the link could not be read."""
-    problems = [plain(problem) for problem in address.problems()]
-    if problems:
-        text = problems[0] if len(problems) == 1 else "".join(f"- {each}\n" for each in problems)
+    found = [plain(problem) for problem in address.problems()]
+    if found:
+        text = found[0] if len(found) == 1 else "".join(f"- {each}\n" for each in found)
         st.warning(text, icon=":material/link_off:")
 
 

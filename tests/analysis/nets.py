@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from explorer.models._registry import get_spec, list_models
+from explorer.models._registry import list_models
 from explorer.trace import trace_model
 from explorer.trace.records import Trace
+from explorer.zoo import get_spec
 
 DEEP = ("resnet1202",)
 """Models whose table has thousands of rows: one test looks at them."""

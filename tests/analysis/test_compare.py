@@ -7,13 +7,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from explorer.analysis.compare import Diff, DiffRow, compare, diff
+from explorer.analysis.compare import Diff, DiffRow, Subject, compare, diff
 from explorer.analysis.layers import layers
 from explorer.analysis.totals import Convention, totals
 from explorer.errors import ExplorerError
 from explorer.models._registry import build_model
 from explorer.trace import trace_model
 from explorer.trace.records import Trace
+from explorer.zoo import available_sources
 from tests.analysis.nets import NAMES, corners, small, traced, twice
 
 EVERYTHING = Convention(True, True, True, True, "FLOPs")
@@ -143,7 +144,7 @@ def check_sums(a: Trace, b: Trace, convention: Convention) -> None:
         keys = Counter(
             row[2 + side].key for row in found.rows if row[2 + side] and row.stage != "not run"
         )
-        assert keys == Counter(layer.key for layer in layers(trace))
+        assert keys == Counter(layer.key for layer in layers(trace, apart=True))
 
 
 def some_pairs() -> list[tuple[str, str]]:
@@ -259,6 +260,31 @@ def test_attention_and_its_mlp_are_one_block():
     found = compared("vit_b_16", "vit_l_16")
     assert (len(found.left.blocks), len(found.right.blocks)) == (12, 24)
     assert {block.kind for block in found.left.blocks} == {"transformer"}
+
+
+def test_an_attention_module_meets_its_parts_and_every_layer_still_counts_once():
+    if "torchvision" not in available_sources():
+        pytest.skip("needs torchvision")
+    ours = traced("vit_b_16")
+    theirs = trace_model("torchvision:vit_b_16", (1, 3, 224, 224))
+    found = diff(ours, theirs)
+    check_sums(ours, theirs, Convention())
+    weighted = [row for row in found.rows if row_macs(row)]
+    assert len(weighted) == 62
+    assert {row.status for row in weighted} == {"same"}
+    assert [row.cost for row in weighted] == [0] * 62
+    assert {block.kind for block in found.right.blocks} == {"transformer"}
+
+
+def row_macs(row: DiffRow) -> int:
+    return max(side.macs for side in (row.left, row.right) if side)
+
+
+def test_what_was_made_ready_once_gives_the_same():
+    ready = [Subject(traced(name)) for name in ("resnet50", "vit_b_16", "densenet121")]
+    assert compare(ready) == compare([each.trace for each in ready])
+    for other in ready[1:]:
+        assert diff(ready[0], other) == diff(ready[0].trace, other.trace)
 
 
 def test_a_dense_block_is_compared_layer_by_layer():

@@ -33,6 +33,7 @@ from explorer.analysis.profiles import (
 )
 from explorer.analysis.roofline import get_device, predict
 from explorer.errors import OptionError
+from explorer.trace import diagnose
 
 T4, H100 = get_device("T4"), get_device("H100")
 SETTING = Setting(T4, "float32", 1)
@@ -41,9 +42,9 @@ SETTING = Setting(T4, "float32", 1)
 def make(name: str, **values: Any) -> Candidate:
     plain = Candidate(
         name=name, title=name.upper(), family="F", source="layerwise", height=224, width=224,
-        params=10, macs=100, ms=1.0, memory=1000, year=2015, top1=None, weights="", crop=None,
-        accuracy_source="", reid_map=None, reid_rank1=None, reid_row="", lower_bound=False,
-        problem="",
+        params=10, macs=100, ms=1.0, recorded_ms=None, memory=1000, year=2015, top1=None,
+        weights="", crop=None, accuracy_source="", reid_map=None, reid_rank1=None, reid_row="",
+        lower_bound=False, problem="",
     )  # fmt: skip
     return plain._replace(**values)
 
@@ -204,12 +205,13 @@ def test_another_size_of_a_library_s_model_is_predicted_as_well(torchvision: obj
 
 def test_the_peak_at_a_batch_is_the_highest_line_even_where_another_moment_wins() -> None:
     trace = trace_model("resnet18", (1, 3, 224, 224))
-    lines = inference_peaks(trace, "float32")
-    for batch in (1, 2, 3, 7, 64):
-        expected = inference_memory(trace, dtype="float32", batch=batch).total
-        assert max(line.fixed + batch * line.per_image for line in lines) == expected
+    dtypes = ("float32", "float16", "int8")
+    for dtype, lines in zip(dtypes, inference_peaks(trace, dtypes), strict=True):
+        for batch in (1, 2, 3, 7, 64):
+            expected = inference_memory(trace, dtype=dtype, batch=batch).total
+            assert max(line.fixed + batch * line.per_image for line in lines) == expected
     with pytest.raises(OptionError, match="one image, not from 2"):
-        inference_peaks(trace_model("lenet5", (2, 1, 32, 32)), "float32")
+        inference_peaks(trace_model("lenet5", (2, 1, 32, 32)), ["float32"])
 
 
 def test_a_profile_survives_a_line_of_text() -> None:
@@ -222,6 +224,16 @@ def test_a_size_that_a_model_does_not_take_is_a_sentence() -> None:
     assert (small.params, small.macs, small.ms, small.memory) == (None, None, None, None)
     assert small.problem == "LeNet-5 takes images of at least 32 × 32 pixels."
     assert "whole number of patches" in profile("vit_h_14", (256, 128)).problem
+
+
+def test_no_time_is_spent_on_sizes_that_nobody_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def searched(*args: object, **kwargs: object) -> None:
+        raise AssertionError("looked for another size")
+
+    monkeypatch.setattr(diagnose, "_nearest", searched)
+    assert "whole number of patches" in profile("vit_h_14", (200, 200)).problem
+    with pytest.raises(AssertionError, match="looked"):
+        trace_model("vit_h_14", (1, 3, 200, 200))
 
 
 def test_a_device_offers_the_types_that_it_has_a_rate_for() -> None:

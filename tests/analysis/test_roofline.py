@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -11,8 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from benchmarks.roofline_vs_published import compare, ours, rank_correlation, read
+from benchmarks.roofline_vs_published import (
+    compare,
+    ours,
+    print_recorded,
+    rank_correlation,
+    read,
+)
 from explorer.analysis.layers import layers
+from explorer.analysis.recorded import calibrated_device
 from explorer.analysis.roofline import (
     DTYPES,
     Bottlenecks,
@@ -25,6 +33,8 @@ from explorer.analysis.roofline import (
     predict,
 )
 from explorer.errors import ExplorerError
+from explorer.latency import recorded, recorded_calibrations
+from explorer.text import speaking
 from explorer.trace import trace_model
 from explorer.trace.records import Trace
 from tests.analysis.nets import small, traced
@@ -253,8 +263,8 @@ def test_every_device_has_a_source_and_says_what_was_checked():
     for device in devices():
         assert device.kind in ("GPU", "CPU")
         assert len(device.source) > 20
-        assert "ooked up" in device.checked
-        assert "emory" in device.checked or "all numbers" in device.checked
+        assert device.checked.startswith("Vendor's statement: ")
+        assert not device.launch_measured
 
 
 @pytest.mark.parametrize("device", devices(), ids=lambda device: device.name)
@@ -314,6 +324,61 @@ def test_a_type_that_the_device_lacks_is_a_sentence_that_says_what_works():
 def test_a_device_edited_into_nonsense_is_refused(change: dict[str, float | None]):
     with pytest.raises(ExplorerError, match="Toy"):
         predict(conv(), TOY._replace(**change), "float16")
+
+
+@pytest.mark.parametrize(
+    ("name", "lanes", "gigahertz"),
+    [
+        ("NVIDIA H100 SXM", 16_896, 1.98),
+        ("NVIDIA A100 80GB SXM", 6_912, 1.41),
+        ("NVIDIA T4", 2_560, 1.59),
+        ("NVIDIA GeForce RTX 4090", 16_384, 2.52),
+        ("NVIDIA GeForce RTX 3090", 10_496, 1.695),
+        ("NVIDIA Jetson AGX Orin 64GB", 2_048, 1.3),
+        ("Apple M2 Max (38-core GPU)", 4_864, 1.398),
+        ("Apple M3 Max (40-core GPU)", 5_120, 1.398),
+    ],
+)
+def test_float32_is_a_multiply_add_of_every_lane_a_clock(
+    name: str, lanes: int, gigahertz: float
+) -> None:
+    # Within the rounding of what the vendor prints: 8.1 for 8.14.
+    assert get_device(name).float32 == pytest.approx(2 * lanes * gigahertz * 1e9, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor_cores", "operations", "gigahertz"),
+    [
+        ("NVIDIA H100 SXM", 528, 1024, 1.83),
+        ("NVIDIA A100 80GB SXM", 432, 512, 1.41),
+        ("NVIDIA T4", 320, 128, 1.59),
+        # With float16 accumulation these two do twice as much.
+        ("NVIDIA GeForce RTX 4090", 512, 128, 2.52),
+        ("NVIDIA GeForce RTX 3090", 328, 128, 1.695),
+        ("NVIDIA Jetson AGX Orin 64GB", 64, 512, 1.3),
+    ],
+)
+def test_float16_is_dense_and_accumulates_in_float32(
+    name: str, tensor_cores: int, operations: int, gigahertz: float
+) -> None:
+    expected = tensor_cores * operations * gigahertz * 1e9
+    assert get_device(name).float16 == pytest.approx(expected, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "bits", "giga_transfers"),
+    [
+        ("NVIDIA T4", 256, 10),
+        ("NVIDIA L4", 192, 12.5),
+        ("NVIDIA GeForce RTX 4090", 384, 21),
+        ("NVIDIA GeForce RTX 3090", 384, 19.5),
+        ("NVIDIA Jetson AGX Orin 64GB", 256, 6.4),
+        ("Intel Core i7-1185G7 (laptop CPU)", 128, 4.267),
+    ],
+)
+def test_bandwidth_is_the_bus_times_its_rate(name: str, bits: int, giga_transfers: float) -> None:
+    expected = bits / 8 * giga_transfers * 1e9
+    assert get_device(name).bandwidth == pytest.approx(expected, rel=0.001)
 
 
 def test_a_calibrated_device_has_the_measured_numbers():
@@ -449,6 +514,23 @@ def test_the_order_of_measured_models_is_predicted_on_a_cpu():
     assert 0.5 < ratios[len(ratios) // 2] < 2
 
 
+def test_the_library_s_own_runs_are_printed_with_their_median_error(capsys):
+    print_recorded()
+    out = capsys.readouterr().out
+    assert out.startswith(
+        "\nRecorded on AMD EPYC, 2 threads, float32; predicted with its own peaks"
+    )
+    rows = [line for line in out.splitlines() if line.startswith(("resnet50 ", "lenet5 "))]
+    (fifty,) = [row.split() for row in rows if row.startswith("resnet50 ")]
+    device = calibrated_device(recorded_calibrations()[0])
+    made = predict(traced("resnet50"), device).ms
+    (kept,) = recorded("resnet50")
+    assert fifty[1:] == [
+        "4.089", f"{made:.2f}", f"{kept.median_ms:.2f}", f"{kept.median_ms / made:.2f}"
+    ]  # fmt: skip
+    assert f"{len(recorded())} runs; median error" in out
+
+
 def test_the_rank_correlation_is_that_of_the_orders():
     # ranks 1 2 3 against 1 3 2: 1 - 6 * (0 + 1 + 1) / (3 * 8)
     assert rank_correlation([1, 10, 100], [5, 7, 6]) == pytest.approx(0.5)
@@ -465,3 +547,15 @@ def test_fewer_macs_can_be_no_faster_at_all_and_the_sentence_says_so():
     assert "1.44 times fewer MACs an image than resnet50 but should be no faster at all" in first
     # The other way round there is nothing to explain.
     assert "fewer MACs" not in " ".join(bottlenecks(residual, dense).sentences)
+
+
+def test_the_bottlenecks_are_said_in_chinese() -> None:
+    made = predict(trace_model("mobilenet_v2", (1, 3, 64, 64)), get_device("NVIDIA T4"))
+    reference = predict(trace_model("resnet18", (1, 3, 64, 64)), get_device("NVIDIA T4"))
+    with speaking("zh"):
+        said = [made.statement(), *bottlenecks(made, reference).sentences]
+    english = [made.statement(), *bottlenecks(made, reference).sentences]
+    assert len(said) == len(english) > 4
+    for text in said:
+        assert text.endswith("。")
+        assert not re.search(r"(?:\b[A-Za-z]{2,}\b[ ,;:]+){4}", text.replace("NVIDIA T4", "")), text

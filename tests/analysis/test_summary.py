@@ -9,6 +9,7 @@ from explorer.analysis.summary import summary
 from explorer.models._registry import build_model
 from explorer.trace import trace_model
 from explorer.trace.records import Trace
+from explorer.zoo import available_sources, source_of
 from tests.analysis.nets import traced
 
 
@@ -114,8 +115,9 @@ GOLDEN = {
     ],
     # The same model by two authors, who reshape their tokens differently.
     ("vit_b_16", "deit_base_patch16_224"): [
-        "deit_base_patch16_224 differs from vit_b_16 in layers that compute nothing, such as "
-        "reshaping and dropout; same stages; same params, same MACs.",
+        "deit_base_patch16_224 is the same network as vit_b_16, written differently: all 62 layers "
+        "with weights or products are the same; 86.6 M params, 17.6 G MACs in both. What differs "
+        "is how tensors are laid out, and layers that compute nothing.",
     ],
     ("resnet50", "resnet50"): [
         "resnet50 and resnet50 are identical: all 175 layers are the same; 25.6 M params, "
@@ -127,6 +129,58 @@ GOLDEN = {
 @pytest.mark.parametrize(("left", "right"), GOLDEN)
 def test_a_difference_reads_as_an_expert_would_put_it(left: str, right: str):
     assert summarized(left, right) == GOLDEN[left, right]
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        # One attention module against its projections: 12 × (qkv, attention, proj, two of the MLP)
+        # and the patch embedding and the classifier are 62.
+        ("vit_b_16", "torchvision:vit_b_16"),
+        ("torchvision:vit_b_16", "timm:vit_base_patch16_224"),
+        ("vit_b_16", "timm:vit_base_patch16_224"),
+        # Windows whose attention is written as products, against one op.
+        ("torchvision:swin_t", "timm:swin_tiny_patch4_window7_224"),
+        # The norm before a stage is in a module with the convolution behind it, or it is not.
+        ("convnext_tiny", "timm:convnext_tiny"),
+        ("densenet121", "timm:densenet121"),
+        ("resnet50", "timm:resnet50"),
+    ],
+)
+def test_one_network_of_two_sources_is_called_so(left: str, right: str):
+    if not all(source_of(name) in available_sources() for name in (left, right)):
+        pytest.skip("needs torchvision and timm")
+    (said,) = summarized(left, right)
+    assert said.startswith(f"{right} is the same network as {left}, written differently: all ")
+    assert "layers with weights or products are the same;" in said
+
+
+def test_a_classifier_that_is_a_convolution_is_told_and_changes_nothing_else():
+    if "timm" not in available_sources():
+        pytest.skip("needs timm")
+    (said,) = summarized("mobilenet_v3_large", "timm:mobilenetv3_large_100")
+    assert "63 of 64 layers with weights or products are the same" in said
+    assert "(linear layer -> 1×1 convolution)" in said
+
+
+def test_equal_totals_alone_do_not_make_the_same_network():
+    def net(*layers: nn.Module) -> Trace:
+        return trace_model(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), *layers), (1, 3, 16, 16))
+
+    for other in (
+        net(nn.SiLU(), nn.Conv2d(8, 8, 3, padding=1)),
+        net(nn.Conv2d(8, 8, 3, padding=1), nn.ReLU()),
+        net(nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1, padding_mode="reflect")),
+    ):
+        assert not diff(net(nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1)), other).rewritten
+
+
+def test_patches_of_another_size_are_still_patches():
+    first, second = summarized("vit_b_16", "vit_b_32")
+    assert first.startswith("vit_b_32 differs from vit_b_16 in the number of tokens, 197 -> 50; ")
+    assert second == (
+        "Outside the blocks: convolution kernel 16 -> 32, stride 16 -> 32 (patch embedding)."
+    )
 
 
 def test_the_other_way_round_says_the_opposite():

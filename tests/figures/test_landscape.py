@@ -12,9 +12,10 @@ from explorer.figures.landscape import COLORS, landscape
 def make(name: str, macs: int, top1: float | None, family: str = "ResNet") -> Candidate:
     return Candidate(
         name=name, title=name.title(), family=family, source="layerwise", height=224, width=224,
-        params=macs // 100, macs=macs, ms=macs / 1e9, memory=macs, year=2015, top1=top1,
-        weights="IMAGENET1K_V1" if top1 else "", crop=384 if top1 else None, accuracy_source="",
-        reid_map=None, reid_rank1=None, reid_row="", lower_bound=False, problem="",
+        params=macs // 100, macs=macs, ms=macs / 1e9, recorded_ms=None, memory=macs, year=2015,
+        top1=top1, weights="IMAGENET1K_V1" if top1 else "", crop=384 if top1 else None,
+        accuracy_source="", reid_map=None, reid_rank1=None, reid_row="",
+        lower_bound=False, problem="",
     )  # fmt: skip
 
 

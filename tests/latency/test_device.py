@@ -143,6 +143,35 @@ def test_an_error_during_a_turn_frees_the_device() -> None:
         pass
 
 
+def test_as_many_go_at_once_as_there_are_places() -> None:
+    queue = DeviceQueue(places=2)
+    told: list[int] = []
+
+    def check() -> None:
+        raise MeasurementError("The measurement was cancelled.")
+
+    with (
+        queue.turn(nothing, nothing),
+        queue.turn(nothing, nothing),  # neither waits
+        pytest.raises(MeasurementError),
+        queue.turn(lambda progress: told.append(progress.ahead), check),
+    ):
+        raise AssertionError("three at once")
+    with queue.turn(nothing, nothing):
+        pass
+    assert told == []  # cancelled before it could be told its place
+
+
+def test_all_memory_is_the_smaller_of_the_machine_s_and_the_container_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    files = {"/proc/meminfo": "MemTotal:  8 kB", "/sys/fs/cgroup/memory.max": "4096"}
+    monkeypatch.setattr(module_under_test, "_read", lambda path: files.get(path, ""))
+    assert module_under_test.total_memory(torch.device("cpu")) == 4096
+    files["/sys/fs/cgroup/memory.max"] = "max"
+    assert module_under_test.total_memory(torch.device("cpu")) == 8192
+
+
 def test_each_device_has_one_queue_of_its_own() -> None:
     assert queue_of(torch.device("cpu")) is queue_of(torch.device("cpu"))
     assert queue_of(torch.device("cuda", 0)) is not queue_of(torch.device("cuda", 1))

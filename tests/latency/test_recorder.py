@@ -11,7 +11,8 @@ import pytest
 
 from benchmarks import record_latency
 from explorer.errors import MeasurementError
-from explorer.latency import Environment, LatencyRecord, from_json
+from explorer.latency import Calibration, Environment, LatencyRecord, from_json
+from explorer.latency.calibration import calibrations_from_json, calibrations_to_json
 
 ENVIRONMENT = Environment(
     "cpu", "A processor", "", "", "2.13.0", 2, 0.5, "2026-01-02T03:04:05+00:00"
@@ -103,3 +104,15 @@ def test_a_file_that_holds_something_else_is_left_alone(measured, record, tmp_pa
     with pytest.raises(SystemExit, match="Line 1 is no record"):
         record("--models lenet5")
     assert (tmp_path / "runs.jsonl").read_text() == "precious"
+
+
+def test_the_machine_is_noted_beside_others_in_place_of_itself(
+    measured, record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = Calibration(ENVIRONMENT, (("float32", 2e11),), 7e10, 3e-6, 2**35)
+    elsewhere = replace(here, environment=replace(ENVIRONMENT, device_name="Another"))
+    path = tmp_path / "calibrations.jsonl"
+    path.write_text(calibrations_to_json([replace(here, bytes_per_second=1.0), elsewhere]))
+    monkeypatch.setattr(record_latency, "calibrate", lambda *_, **__: here)
+    record(f"--models lenet5 --calibrations {path}")
+    assert calibrations_from_json(path.read_text()) == [elsewhere, here]

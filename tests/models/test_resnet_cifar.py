@@ -78,3 +78,44 @@ def test_option_b_adds_two_projections() -> None:
     # 1x1 convolutions 16 -> 32 and 32 -> 64, each with a normalization
     assert count[1] - count[0] == (16 * 32 + 2 * 32) + (32 * 64 + 2 * 64)
     assert b(torch.empty(1, 3, 32, 32, device="meta")).shape == (1, 10)
+
+
+@pytest.mark.parametrize("name", ["resnet20", "plain20"])
+def test_without_normalization_the_convolutions_have_a_bias_instead(name: str) -> None:
+    with torch.device("meta"):
+        usual, bare = build_model(name), build_model(name, norm="none")
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in bare.modules())
+    count = [sum(p.numel() for p in model.parameters()) for model in (usual, bare)]
+
+    # scale and shift of each of the 7 layers of 16, 6 of 32 and 6 of 64 channels, or one bias
+    channels = 7 * 16 + 6 * 32 + 6 * 64
+    assert count[0] - count[1] == 2 * channels - channels
+
+
+def test_pre_activation_is_a_block_written_out(
+    with_random_weights: Callable[[nn.Module], nn.Module],
+    assert_same_scores: Callable[..., None],
+) -> None:
+    with torch.device("meta"):
+        model = build_model("resnet20", preactivation=True)
+    state = with_random_weights(model).state_dict()
+
+    def norm(name: str, x: Tensor) -> Tensor:
+        mean, var = state[f"{name}.running_mean"], state[f"{name}.running_var"]
+        return F.batch_norm(x, mean, var, state[f"{name}.weight"], state[f"{name}.bias"]).relu()
+
+    def network(x: Tensor) -> Tensor:
+        x = F.conv2d(x, state["conv1.weight"], padding=1)
+        for stage in (1, 2, 3):
+            for i in range(3):
+                block, stride = f"layer{stage}.{i}", 2 if stage > 1 and i == 0 else 1
+                shortcut = x[..., ::stride, ::stride]
+                if stride == 2:
+                    shortcut = torch.cat([shortcut, torch.zeros_like(shortcut)], dim=1)
+                weight = state[f"{block}.conv1.weight"]
+                out = F.conv2d(norm(f"{block}.bn1", x), weight, stride=stride, padding=1)
+                weight = state[f"{block}.conv2.weight"]
+                x = F.conv2d(norm(f"{block}.bn2", out), weight, padding=1) + shortcut
+        return F.linear(norm("bn1", x).mean(dim=(2, 3)), state["fc.weight"], state["fc.bias"])
+
+    assert_same_scores(model, network, (32, 32))

@@ -24,11 +24,11 @@ Open = Callable[..., AppTest]
 @pytest.fixture(autouse=True)
 def few_models(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Three families stand for all: the analysis is tested over the whole registry."""
-    monkeypatch.setattr(cache, "survey_names", lambda sources: NAMES)
-    monkeypatch.setattr(cache.survey(), "_helped", 10_000)
+    monkeypatch.setattr(cache.choosing, "survey_names", lambda sources: NAMES)
+    monkeypatch.setattr(cache.choosing.survey(), "_helped", 10_000)
     yield
-    cache.candidates.clear()
-    cache.landscape_json.clear()
+    cache.choosing.candidates.clear()
+    cache.choosing.landscape_json.clear()
     cache.COUNTED.clear()
 
 
@@ -172,7 +172,7 @@ def test_the_largest_source_is_traced_only_after_a_click(
         asked.append(sources)
         return tuple(name for source in sources for name in few[source])
 
-    monkeypatch.setattr(cache, "survey_names", names)
+    monkeypatch.setattr(cache.choosing, "survey_names", names)
     monkeypatch.setattr(landscape, "available_sources", lambda: ("layerwise", "timm"))
     app = open_page(sources="timm")
     assert list(table(app)["Name"]) == ["resnet18"]

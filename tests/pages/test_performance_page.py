@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from explorer import trace_model
 from explorer.analysis import inference_memory, largest_batch, precisions, training_memory
+from explorer.analysis.agreement import Compared, agreement
+from explorer.analysis.layer_memory import layer_memory, layer_training
+from explorer.analysis.recorded import calibrated_device, options_of
 from explorer.analysis.roofline import bottlenecks, get_device, predict
 from explorer.analysis.units import count, memory, rounded
-from explorer.latency import LatencyRecord, recorded
+from explorer.errors import MeasurementError
+from explorer.latency import (
+    Calibration,
+    LatencyRecord,
+    Progress,
+    recorded,
+    recorded_calibrations,
+)
 from explorer.trace.records import Trace
-from pages.shared import setup
+from pages.shared import runs, setup
 from pages.shared.choice import native_choice
-from tests.pages.test_measurements import RECORD
+from pages.shared.performance import calibration
+from tests.pages.test_measuring import RECORD
 
 APP = Path(__file__).parents[2] / "app.py"
 PAGE = "pages/inspect/performance.py"
@@ -237,8 +251,8 @@ def test_every_tab_shows(open_page: Open, model: str, more: dict[str, str], tab:
     assert not app.error
     assert not app.warning
     # Nothing of Plotly's on the first screen, and never more than two charts.
-    assert len(charts(app)) == (1 if tab in ("roofline", "layers", "memory", "training") else 0)
-    if tab != "measured":
+    assert len(charts(app)) == (0 if tab in ("why", "measured") else 1)
+    if tab not in ("measured", "agreement"):
         assert "Predicted, not measured" in texts(app)
 
 
@@ -356,7 +370,7 @@ def test_measured_and_predicted_times_are_rows_with_their_origin(open_page: Open
     app.session_state["latency_records"] = [record("resnet18"), record("resnet34")]
     app.run()
     rows = table(app, "Origin")
-    assert list(rows["Origin"]) == ["predicted", "measured", "recorded"]
+    assert list(rows["Origin"]) == ["predicted", "measured here", "recorded"]
     assert rows["ms"].iloc[1] == 12.5
     assert list(rows["Device"])[:2] == ["NVIDIA T4", RECORD.environment.device_name]
     # Another size or another setting of the model is another measurement.
@@ -373,3 +387,224 @@ def record(model: str) -> LatencyRecord:
         input_shape=(1, 3, 224, 224),
         median_ms=12.5,
     )
+
+
+# ----------------------------------------------------------- predicted against taken
+
+
+def test_the_scatter_is_the_recorded_zoo_predicted_with_its_own_peaks(open_page: Open) -> None:
+    app = open_page(model="resnet18", show="agreement")
+    assert not app.exception
+    device = calibrated_device(recorded_calibrations()[0])
+    rows = []
+    for each in recorded():
+        trace = trace_model(each.model, each.input_shape, options=options_of(each, each.model))
+        ms = predict(trace, device).ms
+        rows.append(Compared(each.model, "", ms, each.median_ms, trace.macs))
+    told = agreement(rows)
+    shown = metrics(app)
+    assert f"The median of {len(rows)} runs takes" in texts(app)
+    assert shown["Median ratio"][0] == rounded(told.median_ratio)
+    assert shown["Median error"][0] == f"{100 * told.median_error:.0f}%"
+    assert shown["Rank correlation"] == (f"{told.rank:.3f}", f"MACs: {told.macs_rank:.3f}")
+    (chart,) = charts(app)
+    dots = {
+        name: (x, y)
+        for trace in chart["data"]
+        if trace.get("customdata")
+        for [name], x, y in zip(
+            trace["customdata"], values(trace["x"]), values(trace["y"]), strict=True
+        )
+    }
+    assert dots == {row.name: (pytest.approx(row.predicted_ms), row.taken_ms) for row in rows}
+    text = texts(app)
+    assert "Recorded, run on AMD EPYC (2 threads) on 2026-11-26." in text
+    assert "2 µs a launch (assumed)" in text
+    assert "No GPU runs come with this version: record yours with" in text
+
+
+def values(stored: Any) -> list[float]:
+    """Plotly's JSON has long lists of numbers as base64."""
+    if isinstance(stored, dict):
+        return list(np.frombuffer(base64.b64decode(stored["bdata"]), stored["dtype"]))
+    return list(stored)
+
+
+def test_the_scatter_can_be_of_the_device_above_and_says_what_that_means(open_page: Open) -> None:
+    app = open_page(model="resnet18", show="agreement", fit="chosen")
+    assert address(app)["fit"] == "chosen"
+    assert "Predicted with the numbers of NVIDIA T4, chosen above" in texts(app)
+    assert "Unless that is the same device, the ratio says nothing" in texts(app)
+    app.get_by_key("performance_fit").set_value("own").run()
+    assert "fit" not in address(app)
+
+
+def test_own_runs_are_groups_of_their_own_with_their_label(open_page: Open) -> None:
+    app = open_page(model="resnet18", show="agreement")
+    mine = replace(recorded("resnet18")[0], source="imported")
+    odd = replace(mine, model="nobody_knows")
+    types = [replace(mine, dtype="float64"), odd, mine]
+    app.session_state["imported_runs"] = [runs.Imported("a100.jsonl", tuple(types))]
+    app.session_state["latency_records"] = [record("resnet34")]
+    app.run()
+    box = app.selectbox(key="performance_runs")
+    assert box.options == [
+        "Recorded: AMD EPYC, 2 threads, float32 (47 runs)",
+        "Measured here: A processor, 2 threads, float32 (1 run)",
+        "Imported from a100.jsonl: AMD EPYC, 2 threads, float64 (1 run)",
+        "Imported from a100.jsonl: AMD EPYC, 2 threads, float32 (2 runs)",
+    ]
+    box.select_index(3).run()
+    assert not app.exception
+    assert address(app)["runs"] == "imported from a100.jsonl: AMD EPYC 2 threads, float32"
+    assert "Left out: 1 with a model that is not known here." in texts(app)
+    (chart,) = charts(app)
+    assert chart["layout"]["title"]["text"] == "Imported against predicted time"
+    app.selectbox(key="performance_runs").select_index(2).run()
+    (info,) = app.info
+    assert "None of these runs can be predicted: 1 with no prediction for float64" in info.value
+    # The same file is in the table of the model that it is of.
+    app.session_state["performance_tab"] = "measured"
+    app.run()
+    assert "imported from a100.jsonl" in list(table(app, "Origin")["Origin"])
+
+
+def test_a_link_to_runs_that_are_not_here_is_one_sentence(open_page: Open) -> None:
+    app = open_page(model="lenet5", show="agreement", runs="imported from secret.csv: X, float32")
+    assert not app.exception
+    assert "imported from secret.csv" in re.sub(r"\\(.)", r"\1", app.warning[0].value)
+
+
+def test_a_bad_import_is_one_sentence_and_a_file_can_be_removed(open_page: Open) -> None:
+    app = open_page(model="lenet5", show="measured")
+    app.session_state["import_problem"] = "x.csv holds no run."
+    app.session_state["imported_runs"] = [runs.Imported("mine.jsonl", (record("lenet5"),))]
+    app.run()
+    assert [error.value for error in app.error] == ["x.csv holds no run."]
+    assert "mine.jsonl: 1 run" in texts(app).replace("**", "")
+    app.button(key="import_remove_0").click().run()
+    assert app.session_state["imported_runs"] == []
+
+
+# ------------------------------------------------------------------- this machine
+
+
+CALIBRATION = Calibration(
+    environment=RECORD.environment,
+    peaks=(("float32", 2e11), ("bfloat16", 5e11)),
+    bytes_per_second=4e10,
+    launch_seconds=3e-6,
+    memory_bytes=32 * 10**9,
+)
+
+
+def test_a_calibration_fills_the_device_s_own_fields_and_is_labelled(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibration, "calibrate", lambda *_, **__: CALIBRATION)
+    app = open_page(model="resnet18")
+    app.button(key="calibrate").click().run()
+    app.session_state["calibration_job"]._thread.join(timeout=10)
+    app.run()
+    assert not app.exception
+    assert address(app)["device"] == "custom"
+    assert address(app)["custom"] == ("float32:0.2,bfloat16:0.5,bandwidth:40,memory:32,launch:3")
+    device = calibrated_device(CALIBRATION)
+    assert metrics(app)["Predicted time"][0] == f"{rounded(predict(resnet18(), device).ms)} ms"
+    text = texts(app)
+    assert "on A processor, 2 threads, calibrated 2025-06-01 in float32" in text
+    assert "3 µs for each launch (measured)" in text
+    assert "Calibrated 2025-06-01 12:00:00 UTC on A processor (cpu, 2 threads" in text
+    # With a number changed it is no longer that machine.
+    app.number_input(key="own_bandwidth").set_value(50.0).run()
+    assert "Calibrated" not in texts(app)
+    assert "on Custom device in float32" in texts(app)
+    # And a link carries the numbers alone.
+    assert "Calibrated" not in texts(open_page(**address(app)))
+
+
+def test_a_calibration_that_fails_or_is_cancelled_says_so(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, end = threading.Event(), threading.Event()
+
+    def slow(*_: Any, cancel: Any, progress: Any, **__: Any) -> Calibration:
+        progress(Progress("queued", ahead=2))
+        begun.set()
+        end.wait(timeout=10)
+        raise MeasurementError("The measurement was cancelled.")
+
+    monkeypatch.setattr(calibration, "calibrate", slow)
+    app = open_page(model="lenet5")
+    app.button(key="calibrate").click().run()
+    assert begun.wait(timeout=10)
+    app.run()
+    assert app.button(key="calibrate").disabled
+    (bar,) = app.get("progress")
+    assert bar.proto.text == "In the queue for this device: 2 others are before you."
+    app.button(key="cancel_calibration").click().run()
+    end.set()
+    app.session_state["calibration_job"]._thread.join(timeout=10)
+    app.run()
+    assert [info.value for info in app.info] == ["The measurement was cancelled."]
+    assert "custom" not in address(app)
+
+
+# ---------------------------------------------------------------- layers, measured
+
+
+def test_a_pass_taken_apart_adds_up_on_the_page(open_page: Open) -> None:
+    app = open_page(model="lenet5", show="measured", measure="threads:1")
+    app.button(key="measure_layers").click().run()
+    app.session_state["latency_job"]._thread.join(timeout=60)
+    app.run()
+    assert not app.exception
+    assert not app.error
+    found = app.session_state["latency_layers"].measured
+    frame = table(app, "Measured")
+    assert list(frame["Measured"]) == [layer.ms for layer in found.layers]
+    made = {row.key: row.ms for row in predict(trace_model("lenet5", (1, 1, 32, 32)), T4).layers}
+    assert list(frame["Predicted"]) == [made[layer.key] for layer in found.layers]
+    (html,) = [each.value for each in app.get("html") if "with hooks" in each.value]
+    shown = [float(x.replace(",", "")) for x in re.findall(r"(-?[\d.,]+) ms", html)]
+    layers, rest, hooks, hooked = shown
+    assert layers + rest + hooks == pytest.approx(hooked, abs=0.0015)  # three roundings
+    assert hooked == pytest.approx(found.hooked_ns / 1e6, abs=0.0005)
+    assert "another machine unless you chose this one" in texts(app)
+    # Another model has not been taken apart.
+    app.selectbox(key="model").set_value("resnet20").run()
+    assert "Each layer, measured" not in texts(app)
+
+
+# ---------------------------------------------------------------------- the panel
+
+
+def test_on_the_tabs_of_memory_the_panel_is_about_memory(open_page: Open) -> None:
+    app = open_page(model="resnet18", show="memory", layer="layer1.0.conv1")
+    trace = resnet18()
+    found = layer_memory(trace, inference_memory(trace, dtype="float32"), "layer1.0.conv1")
+    assert f"{memory(found.allocated_bytes)} of activations" in texts(app)
+    assert "ms predicted" not in texts(app)
+    app = open_page(model="resnet18", show="training", layer="layer1.0.bn1")
+    trained = resnet18(mode="train")
+    step = training_memory(trained, "adam", "float32")
+    found = layer_training(trained, step, "layer1.0.bn1")
+    assert f"{memory(found.kept_bytes)} saved for backward" in texts(app)
+    app = open_page(model="resnet18", show="memory")
+    assert "The layer at the peak." in texts(app)
+    app = open_page(model="resnet18", show="memory", layer="nowhere")
+    assert "No layer called nowhere holds memory here." in texts(app)
+
+
+@pytest.mark.parametrize("tab", ["why", "roofline", "memory", "training", "measured"])
+def test_in_chinese_no_sentence_is_english(open_page: Open, tab: str) -> None:
+    app = open_page(model="resnet18", show=tab, lang="zh")
+    assert not app.exception
+    said = [each.value for kind in ("caption", "markdown", "subheader") for each in app.get(kind)]
+    said += [each.label for each in app.metric] + [each.label for each in app.button]
+    for text in said:
+        plain = re.sub(r"<style.*?</style>|`[^`]*`|<[^>]*>", "", text, flags=re.DOTALL)
+        # A paper's title, and the notes of the device table, are quoted.
+        if "arXiv:" in plain or "Vendor's statement" in plain:
+            continue
+        assert not re.search(r"(?:\b[A-Za-z]{2,}\b[ ,;:]+){4}", plain), plain

@@ -174,7 +174,7 @@ def test_models_are_added_and_removed_and_an_example_replaces_them(open_page: Op
     assert address(app)["models"] == "resnext50_32x4d,seresnet50"
     app.button(key="example_3").click().run()
     assert address(app)["models"] == "vgg16_c,vgg16"
-    app.text_input(key="compare_options_1").set_value("num_classes=10").run()
+    app.number_input(key="compare_1:vgg16:num_classes").set_value(10).run()
     assert address(app)["models"] == "vgg16_c,vgg16(num_classes=10)"
     assert "vgg16 (num_classes=10) differs from vgg16_c" in said(app)
     app.selectbox(key="compare_size").set_value("each").run()

@@ -38,7 +38,7 @@ def finished(app: AppTest) -> AppTest:
 
 @pytest.fixture(autouse=True)
 def _no_points_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "_SWEPT", {})
+    monkeypatch.setattr(cache.sweeping, "_SWEPT", {})
 
 
 @pytest.fixture
@@ -223,7 +223,7 @@ def test_another_quantity_computes_nothing_again(
     open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = open_page(**SMALL)
-    monkeypatch.setattr(cache, "compute", None)
+    monkeypatch.setattr(cache.sweeping, "compute", None)
     app.segmented_control(key="sweep_show").set_value("time").run()
     assert not app.exception
     assert figure(app)["layout"]["title"]["text"] == "Predicted time by input size"
@@ -254,7 +254,7 @@ def test_stop_keeps_what_is_done_and_go_on_finishes(
 @pytest.fixture
 def rows(open_page: Open) -> tuple[AppTest, list[Row]]:
     app = open_page(**SMALL, device="NVIDIA L4")
-    return app, list(cache.swept(_points()).values())
+    return app, list(cache.sweeping.swept(_points()).values())
 
 
 def _points() -> list[Point]:

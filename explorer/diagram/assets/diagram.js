@@ -45,7 +45,7 @@ export default function (component) {
       const high = Math.max(300, 30 + frame.clientHeight - svg.clientHeight + sceneHeight(state));
       if (data.height && high < data.height) { frame.style.height = `${Math.round(high)}px`; state.low = true; }
       else state.low = false;
-      if (data.selected) show(svg, state, data.selected);
+      if (data.selected || data.focus) show(svg, state, data.selected || data.focus);
     }
   }
   paint(state);
@@ -168,12 +168,13 @@ function opener(node, g, cx, cy, height) {
   make("title", {}, o, "Open");
 }
 
-// Colours of the boxes: by kind, or by a quantity.
+// Colours of the boxes: by kind, by a quantity, or some lit and the others dim.
 function paint(state) {
   const { theme, heat } = state.data;
   for (const [key, node] of state.byKey) {
     const g = state.nodes.get(key), boxes = g.querySelectorAll(".box"), back = g.querySelector(".behind");
-    const color = heat ? theme.muted : theme.colors[node.kind];
+    const color = heat ? heat.strokes?.[key] || theme.muted : theme.colors[node.kind];
+    g.classList.toggle("dim", !!heat?.strokes && !heat.strokes[key]);
     boxes.forEach((box, face) => {
       box.setAttribute("stroke", color);
       const own = node.shape === "volume" ? theme.faces[node.kind][face] : node.shape === "round" ? theme.paper : node.strong && node.shape !== "strip" ? theme.fills[node.kind] : theme.faint[node.kind];
@@ -208,7 +209,8 @@ function legend(frame, state) {
     item.append(text);
     list.append(item);
   };
-  if (heat) {
+  if (heat?.legend) for (const item of heat.legend) add(...item);
+  else if (heat) {
     add(heat.title);
     add("0");
     const bar = document.createElement("b");

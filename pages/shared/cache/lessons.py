@@ -25,7 +25,7 @@ class Code(NamedTuple):
 def code_of(source: str) -> Code:
     """Read the code of "package.module:name"."""
     module, _, name = source.partition(":")
-    found = getattr(importlib.import_module(module), name)
+    found = inspect.unwrap(getattr(importlib.import_module(module), name))
     lines, first = inspect.getsourcelines(found)
     path = Path(inspect.getfile(found)).relative_to(_ROOT)
     return Code(path.as_posix(), first, "".join(lines))

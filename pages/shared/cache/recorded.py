@@ -8,6 +8,6 @@ from explorer.latency import LatencyRecord, recorded
 
 
 @st.cache_data(max_entries=512, show_spinner=False)
-def recorded_latencies(model: str) -> list[LatencyRecord]:
-    """The measurements of a model that come with the library."""
+def recorded_latencies(model: str | None) -> list[LatencyRecord]:
+    """The measurements of a model that come with the library; of all models if None."""
     return recorded(model)

@@ -23,7 +23,7 @@ from explorer.lessons.convolution import output_size
 from pages.shared import address
 from pages.shared.cache import by_hand as cache
 from pages.shared.learn.lesson import Lesson, kept
-from pages.shared.text import N_, _
+from pages.shared.text import N_, _, language
 from pages.shared.widgets import plain
 
 _KINDS: Final = {
@@ -377,7 +377,7 @@ def _sides(found: Work) -> tuple[str, str]:
     if not found.input_shapes or len(found.output_shape) < 2:
         return "", ""
     place = 1 if found.kind in ("convolution", "pooling") else -1
-    return count(found.input_shapes[0][place]), count(found.output_shape[place])
+    return str(found.input_shapes[0][place]), str(found.output_shape[place])
 
 
 def _name(found: Work) -> str:
@@ -418,11 +418,11 @@ def facts(found: Work) -> str:
         (_("groups"), count(window.groups) if window.groups and window.groups > 1 else ""),
     ]
     if found.kind == "convolution" and found.flavor != "transposed":
-        said.append((_("filters"), count(found.output_shape[1])))
+        said.append((_("filters"), str(found.output_shape[1])))
     elif found.flavor == "transposed":
-        said.append((_("output channels"), count(found.output_shape[1])))
+        said.append((_("output channels"), str(found.output_shape[1])))
     elif found.kind == "linear":
-        said.append((_("outputs"), count(found.output_shape[-1])))
+        said.append((_("outputs"), str(found.output_shape[-1])))
     if found.kind in ("convolution", "linear"):
         said.append((_("bias"), _("yes") if found.bias else _("no")))
     return " · ".join(f"{name} {value}" for name, value in said if value)
@@ -434,6 +434,11 @@ def _one(value: tuple[int, ...] | str | None) -> str:
     if not value:
         return ""
     return str(value[0]) if len(set(value)) == 1 else axes_text(value).replace("×", " × ")
+
+
+def joined(*sentences: str) -> str:
+    """Put sentences behind each other, as the language does."""
+    return ("" if language() == "zh" else " ").join(filter(None, sentences))
 
 
 def role_names() -> dict[str, str]:
@@ -505,9 +510,9 @@ def _explain_shape(found: Work) -> str:
     else:
         words = _shape_words(found)
     if found.kind == "convolution":
-        words += " " + _("One output channel for each filter.")
+        words = joined(words, _("One output channel for each filter."))
     elif found.kind == "pooling":
-        words += " " + _("Pooling keeps the channels.")
+        words = joined(words, _("Pooling keeps the channels."))
     names = {"height": _("height"), "width": _("width"), "length": _("length")}
     lines = [
         rf"$\displaystyle \text{{{names[step.part]}}} = "
@@ -549,7 +554,8 @@ def _params_words(found: Work) -> str:
     }  # fmt: skip
     words = by_kind.get(found.kind, _("Every learned value is counted once."))
     if found.kind in ("convolution", "linear"):
-        words += " " + (_("Each output has one bias.") if found.bias else _("There is no bias."))
+        bias = _("Each output has one bias.") if found.bias else _("There is no bias.")
+        words = joined(words, bias)
     return words
 
 

@@ -12,7 +12,7 @@ import streamlit as st
 
 from explorer.analysis.units import compact, count
 from explorer.figures.theme import kind_color, tint
-from explorer.lessons.by_hand import divisors, terms_latex
+from explorer.lessons.by_hand import divisors, number_latex, terms_latex
 from explorer.lessons.convolution import (
     FILLS,
     FILTERS,
@@ -42,7 +42,7 @@ from explorer.lessons.pictures import (
 from pages.shared import address, widgets
 from pages.shared.cache import by_hand as worked
 from pages.shared.cache import convolution as cache
-from pages.shared.learn.by_hand import role_names
+from pages.shared.learn.by_hand import joined, role_names
 from pages.shared.learn.lesson import Lesson
 from pages.shared.text import N_, _, n_
 
@@ -168,6 +168,16 @@ def _number(label: str, name: str, *, most: int | None = None, hint: str = "") -
     )  # fmt: skip
 
 
+def _slider(label: str, name: str, *, most: int | None = None, hint: str = "") -> None:
+    """A number of few values; nothing is drawn where there is only one."""
+    __, least, largest = _NUMBERS[name]
+    largest = largest if most is None else most
+    if largest > least:
+        st.slider(
+            label, least, largest, key=_key(name), on_change=address.touch, help=hint or None
+        )  # fmt: skip
+
+
 # ------------------------------------------------------------------- the component
 
 
@@ -175,7 +185,7 @@ def _draw(name: str, data: dict[str, Any], words: Mapping[str, str], lesson: Les
     """Show a convolution; the output that is looked at is in the link."""
     theme = widgets.theme()
     data = {
-        "tall": 265 if lesson.present else 380,
+        "tall": 260 if lesson.present else 380,
         "shaded": False,
         "still": False,
         "after": "",
@@ -273,13 +283,13 @@ def _misfit(failure: cache.Misfit) -> None:
 def windows(lesson: Lesson, v: Mapping[str, int]) -> None:
     """One channel: kernel, stride, padding, dilation."""
     controls, grids = st.columns([1, 3], gap="medium")
-    with controls, st.grid(2, min_column_width=108, gap="small", key="window_controls"):
-        _number(_("Height"), "h")
-        _number(_("Width"), "w")
-        _number(_("Kernel k"), "k")
-        _number(_("Stride s"), "s")
-        _number(_("Padding p"), "p")
-        _number(_("Dilation d"), "d")
+    with controls, st.container(gap="xxsmall", key="window_controls"):
+        _slider(_("Height"), "h")
+        _slider(_("Width"), "w")
+        _slider(_("Kernel k"), "k")
+        _slider(_("Stride s"), "s")
+        _slider(_("Padding p"), "p")
+        _slider(_("Dilation d"), "d")
     made = cache.gathered(square((v["h"], v["w"]), v["k"], v["s"], v["p"], v["d"]))
     with grids:
         if isinstance(made, cache.Misfit):
@@ -293,9 +303,14 @@ def windows(lesson: Lesson, v: Mapping[str, int]) -> None:
         )
         data["legend"] = _legend(made, padded=v["p"] > 0)
         _draw("at", data, {}, lesson)
-    symbols, numbers = st.columns(2, gap="small", vertical_alignment="center")
-    symbols.latex(_SIZE_FORMULA)
-    numbers.latex(_size_formulas(v, (len(out), len(out[0])), hide=lesson.hides))
+    filled_in = _size_formulas(v, (len(out), len(out[0])), hide=lesson.hides)
+    if lesson.present:  # beside the sliders, so that nobody has to scroll
+        grids.latex(filled_in)
+        st.latex(_SIZE_FORMULA)
+    else:
+        symbols, numbers = st.columns(2, gap="small", vertical_alignment="center")
+        symbols.latex(_SIZE_FORMULA)
+        numbers.latex(filled_in)
     _window_numbers(lesson, v, made)
     lesson.answer(_window_answer(v, len(out[0])))
 
@@ -358,14 +373,14 @@ def _window_answer(v: Mapping[str, int], out: int) -> str:
     ).format(span=span, padded=padded, room=room, s=v["s"], moves=out - 1, out=out)
     over = room % v["s"]
     if over:
-        text += " " + n_(
+        rest = n_(
             "The floor drops what is left: the last padded column is in no window.",
             "The floor drops what is left: the last {n} padded columns are in no window.",
             over,
-        )  # fmt: skip
+        )
     else:
-        text += " " + _("The last window ends exactly at the edge; the floor drops nothing.")
-    return text
+        rest = _("The last window ends exactly at the edge; the floor drops nothing.")
+    return joined(text, rest)
 
 
 # ------------------------------------------------------------------- part 2: padding
@@ -384,10 +399,10 @@ def padding(lesson: Lesson, v: Mapping[str, int]) -> None:
                              format_func=names.__getitem__, on_change=address.touch)  # fmt: skip
         st.selectbox(_("Filled with"), FILLS, key=_key("fill"),
                      format_func=fills.__getitem__, on_change=address.touch)  # fmt: skip
-        with st.grid(2, min_column_width=108, gap="small", key="padding_controls"):
-            _number(_("Input n"), "vn")
-            _number(_("Kernel k"), "vk")
-            _number(_("Stride s"), "vs")
+        with st.container(gap="xxsmall", key="padding_controls"):
+            _slider(_("Input n"), "vn")
+            _slider(_("Kernel k"), "vk")
+            _slider(_("Stride s"), "vs")
     with grids:
         _padding_grid(lesson, v)
     point = cache.sizes(_MOST_SIZE, v["vk"], v["vs"])[v["vn"] - 1]
@@ -566,21 +581,23 @@ def _channel_numbers(lesson: Lesson, v: Mapping[str, int]) -> None:
         return
     params, macs = here.of("params")[0], here.of("macs")[0]
     names = role_names()
-    st.latex(rf"{terms_latex(params.terms, names)} = {params.result} \;\text{{{_('parameters')}}}")
-    st.latex(rf"{terms_latex(macs.terms, names)} = {macs.result} \;\text{{MACs}}")
+    for step, unit in ((params, _("parameters")), (macs, "MACs")):
+        worked_out = terms_latex(step.terms, names)
+        st.markdown(rf"$\displaystyle {worked_out} = {number_latex(step.result)}\;\text{{{unit}}}$")
     text = _(
         "A filter has one k × k slice for each channel that it sees. Slice times window is summed "
         "within each channel, the channels are added, then the bias: **one number**. The number "
         "of filters is the number of output channels."
     )
+    more = ""
     if v["g"] == v["cin"] > 1:
-        text += " " + _("As many groups as channels: this convolution is depthwise.")
+        more = _("As many groups as channels: this convolution is depthwise.")
     elif v["g"] > 1:
-        text += " " + _(
+        more = _(
             "With {g} groups a filter sees 1/{g} of the channels, and weights and MACs fall by "
             "{g}; channels of different groups never meet."
         ).format(g=v["g"])
-    lesson.answer(text)
+    lesson.answer(joined(text, more))
 
 
 # ----------------------------------------------------------------- part 4: transposed
@@ -591,16 +608,16 @@ def transposed(lesson: Lesson, v: Mapping[str, int]) -> None:
     names = {"scatter": _("Stamp the kernel"), "zeros": _("Insert zeros")}
     controls, grids = st.columns([1, 3], gap="medium")
     with controls:
-        st.segmented_control(
-            _("Seen as"), tuple(names), key=_key("tv"), required=True,
-            format_func=names.__getitem__, on_change=address.touch,
+        st.radio(
+            _("Seen as"), tuple(names), key=_key("tv"), format_func=names.__getitem__,
+            on_change=address.touch,
         )  # fmt: skip
-        with st.grid(2, min_column_width=108, gap="small", key="transposed_controls"):
-            _number(_("Input n"), "tn")
-            _number(_("Kernel k"), "tk")
-            _number(_("Stride s"), "ts")
-            _number(_("Padding p"), "tp", most=v["tk"] - 1, hint=_("Here it cuts the edge off."))
-            _number(_("Extra e"), "te", most=v["ts"] - 1,
+        with st.container(gap="xxsmall", key="transposed_controls"):
+            _slider(_("Input n"), "tn")
+            _slider(_("Kernel k"), "tk")
+            _slider(_("Stride s"), "ts")
+            _slider(_("Padding p"), "tp", most=v["tk"] - 1, hint=_("Here it cuts the edge off."))
+            _slider(_("Extra e"), "te", most=v["ts"] - 1,
                     hint=_("output_padding: rows and columns added behind."))  # fmt: skip
     made = cache.scattered(
         TransposedSetting((v["tn"], v["tn"]), v["tk"], v["ts"], v["tp"], 1, v["te"])
@@ -877,4 +894,4 @@ def _filter_sentence(used: Filter) -> str:
                     "from a corner."),
     }.get(st.session_state[_key("f")], _("The first layers of trained networks hold many such "
                                          "filters, but their values are learned."))  # fmt: skip
-    return f"{about} {flat}"
+    return joined(about, flat)

@@ -219,32 +219,34 @@ function planOne(state) {
 }
 
 function planMany(state) {
-  // Input channels in a row with the filter's part under each; the outputs to the right.
+  // Input channels in a row with the filter's part under each; the outputs to the right, or below.
   const { data, width } = state;
-  const planes = data.planes.length;
+  const planes = data.planes.length, filters = data.filters.length;
   const [rows, columns] = [data.planes[0].rows.length, data.planes[0].rows[0].length];
-  const kernel = data.filters[0].kernel[0];
-  const out = data.filters[0].out;
-  const filters = data.filters.length;
-  const perRow = filters > 3 ? 2 : 1;
-  const outsHigh = Math.ceil(filters / perRow);
-  const wide = planes * columns + (planes - 1) * 0.8 + 2 + perRow * out[0].length + (perRow - 1) * 0.8;
-  const high = Math.max(rows + 2 * kernel.length + 2 * GAP + 0.5, outsHigh * (out.length + 1.6));
-  const cell = Math.floor(Math.max(Math.min(width / wide, data.tall / high, 40), 9));
+  const [kh, kw] = [data.filters[0].kernel[0].length, data.filters[0].kernel[0][0].length];
+  const [outHigh, outWide] = [data.filters[0].out.length, data.filters[0].out[0].length];
+  const narrow = width < 560;
+  const perLine = narrow ? Math.min(planes, 3) : planes;
+  const perRow = narrow ? Math.min(filters, 3) : filters > 3 ? 2 : 1;
+  const outs = perRow * (outWide + 0.8);
+  const wide = narrow ? Math.max(perLine * (columns + 0.8), outs) : perLine * (columns + 0.8) + outs + 2;
+  const high = Math.max(rows + 2 * kh + 2.2, Math.ceil(filters / perRow) * (outHigh + 1.2));
+  const cell = Math.floor(Math.max(Math.min(width / wide, narrow ? 40 : (data.tall - 60) / high, 40), 8));
   const title = 24;
+  const block = title + (rows + 2 * kh + 1.1) * cell + 44;
   const inputs = [], middle = [], outputs = [];
   for (let c = 0; c < planes; c += 1) {
-    const x = 1 + c * (columns + 0.8) * cell;
-    inputs.push([x, title]);
-    middle.push([x + (columns - kernel[0].length) * cell / 2, title + (rows + 0.9) * cell + 8]);
+    const x = 1 + (c % perLine) * (columns + 0.8) * cell, y = title + Math.floor(c / perLine) * block;
+    inputs.push([x, y]);
+    middle.push([x + (columns - kw) * cell / 2, y + (rows + 0.5) * cell + 18]);
   }
-  const left = planes * columns * cell + (planes - 1) * 0.8 * cell + 2 * cell;
+  const below = Math.ceil(planes / perLine) * block;
+  const [left, top] = narrow ? [1, title + below + 4] : [perLine * (columns + 0.8) * cell + 2 * cell, title];
   for (let f = 0; f < filters; f += 1) {
-    outputs.push([left + (f % perRow) * (out[0].length + 0.8) * cell,
-      title + Math.floor(f / perRow) * (out.length * cell + 26)]);
+    outputs.push([left + (f % perRow) * (outWide + 0.8) * cell,
+      top + Math.floor(f / perRow) * (outHigh * cell + 30)]);
   }
-  const below = middle[0][1] + (2 * kernel.length + 0.6) * cell + 28;
-  return { cell, inputs, middle, outputs, height: Math.max(below, outputs[filters - 1][1] + out.length * cell + 10) };
+  return { cell, inputs, middle, outputs, height: Math.max(below, outputs[filters - 1][1] + outHigh * cell + 10) };
 }
 
 function heading(state, [x, y], text, quiet) {
@@ -379,12 +381,12 @@ function kernels(state, filter, products) {
     const weights = filter.kernel[s];
     const [kh, kw] = [weights.length, weights[0].length];
     const title = (text, top) => make("text", { class: "title", x, y: top - 8, "font-size": size }, state.middle, text);
-    if (plan.stacked || s === 0) title(data.words.kernel, y);
+    if (plan.stacked || s === 0 || plan.middle[c][0] < plan.cell * 2.5) title(data.words.kernel, y);
     weights.forEach((line, a) => line.forEach((value, b) =>
       square(state.middle, x + b * cell, y + a * cell, cell, signed(value), "weight")));
     if (data.scatter) return;
     const below = y + (kh + 0.35) * cell + 22;
-    if (plan.stacked || s === 0) title(data.words.products, below);
+    if (plan.stacked || s === 0 || plan.middle[c][0] < plan.cell * 2.5) title(data.words.products, below);
     weights.forEach((line, a) => line.forEach((_, b) =>
       square(state.middle, x + b * cell, below + a * cell, cell,
         products ? signed(products[(s * kh + a) * kw + b]) : "?", "")));

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Final
 
-PASSES: Final = threading.BoundedSemaphore(1)
+from explorer.latency import DeviceQueue
+
+PASSES: Final = DeviceQueue()
 """Of jobs that run a real model on the CPU and hold its weights and activations in memory."""

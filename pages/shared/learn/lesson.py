@@ -51,6 +51,8 @@ class Lesson:
         self._parts = 0
         self._secret = False
         """Whether the part that a talk shows has something to reveal."""
+        self.problems = st.container()
+        """Beneath the title: what the page could not read in the link, known when it is drawn."""
 
     @property
     def hides(self) -> bool:
@@ -144,6 +146,8 @@ class Lesson:
             tries: Markdown, one thing each.
             sources: "package.module:name" of functions and classes whose code is shown.
         """
+        with self.problems:
+            widgets.problems()
         if self.part(_("Try this")):
             for each in tries:
                 st.markdown(f"- {each}")
@@ -153,7 +157,7 @@ class Lesson:
         with st.expander(_("The code behind this page"), icon=":material/code:"):
             for source in sources:
                 shown = cache.code_of(source)
-                st.caption(f"`{shown.path}`, line {shown.line}")
+                st.caption(_("`{path}`, line {line}").format(path=shown.path, line=shown.line))
                 st.code(shown.text, language="python")
         self._neighbours()
 
@@ -215,12 +219,11 @@ def open_lesson(name: str) -> Lesson:
     address.record(
         {"present": "yes" if present else None, "step": str(step) if present and step else None}
     )
-    lesson = Lesson(page, present=present, step=step)
     if present:
         st.html(_HERE / "talk.css")
         if step:
             st.caption(f"{_(page.title)}")
-            return lesson
+            return Lesson(page, present=present, step=step)
     else:
         with st.container(horizontal=True, horizontal_alignment="distribute", key="lesson_top",
                           vertical_alignment="center"):  # fmt: skip
@@ -233,14 +236,16 @@ def open_lesson(name: str) -> Lesson:
                 help=_("One part at a time in large type, numbers hidden until you reveal them. "
                        "Right and left arrow or a clicker turn the page, Escape leaves."),
             )  # fmt: skip
-    widgets.page_title(_(page.title), f"*{_(page.question)}*" if not present else
+    widgets.head(_(page.title), f"*{_(page.question)}*" if not present else
                        f"## {_(page.question)}")  # fmt: skip
-    return lesson
+    return Lesson(page, present=present, step=step)
 
 
 def kept() -> dict[str, str]:
     """What a link to another page takes along: the language."""
-    language = address.query().get("lang")
+    # Not what the address says: the language may have been chosen in this very run, and a link
+    # without it would be one more step for the browser's Back.
+    language = address.following().get("lang")
     return {"lang": language} if language else {}
 
 

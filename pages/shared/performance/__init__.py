@@ -1,0 +1,1 @@
+"""What stands on the page "Performance", one module for each of its topics."""
