@@ -33,6 +33,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folders = (tmp_path / "pages/locale", tmp_path / "explorer/locale")
     monkeypatch.setattr(translations, "LOCALES", folders)
     monkeypatch.setattr(translations, "model_texts", lambda: ["An idea"])
+    monkeypatch.setattr(translations, "notes", list)
     return tmp_path
 
 

@@ -59,19 +59,13 @@ def extracted() -> dict[Path, Catalog]:
             if message not in seen:
                 seen.add(message)
                 found.setdefault(catalogue(path), Catalog()).add(message)
-    for name, texts in (("models", [*model_texts(), *option_names()]), ("data", notes())):
-        catalog = found.setdefault(LOCALES[1] / "{language}" / f"{name}.po", Catalog())
+    for name, texts in (("models", model_texts()), ("data", notes())):
         for text in texts:
             if text not in seen:
                 seen.add(text)
-                catalog.add(text)
+                where = LOCALES[1] / "{language}" / f"{name}.po"
+                found.setdefault(where, Catalog()).add(text)
     return found
-
-
-def option_names() -> list[str]:
-    """Names of the models' options, as the sidebar shows them."""
-    options = [option for name in list_models() for option in get_spec(name).options]
-    return sorted({option.replace("_", " ").capitalize() for option in options})
 
 
 def notes() -> list[str]:
@@ -81,10 +75,11 @@ def notes() -> list[str]:
 
 
 def model_texts() -> list[str]:
-    """What the registry says of each architecture: its idea, what was new, where we depart."""
+    """What the registry says: ideas, what was new, where we depart, and the options' names."""
     specs = [get_spec(name) for name in list_models()]
     texts = [text for spec in specs for text in (spec.idea, *spec.new, spec.departs) if text]
-    return list(dict.fromkeys(texts))
+    options = sorted({option.replace("_", " ").capitalize() for s in specs for option in s.options})
+    return list(dict.fromkeys([*texts, *options]))
 
 
 def texts_of(path: Path) -> list[str | tuple[str, str]]:

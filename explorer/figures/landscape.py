@@ -91,7 +91,7 @@ def landscape(
     else:
         _by_group(figure, shown, (x, y), color, diameters, said, theme)
     _rings(figure, [each for each in candidates if each.name in marked], x, y, diameters, theme)
-    _labels(figure, shown, best, marked, x, y, theme)
+    _labels(figure, shown, faint, best, marked, (x, y), theme)
     across = _(x.title)
     if x.key not in ("macs", "top1", "reid_map", "reid_rank1"):
         across = across[:1].lower() + across[1:]
@@ -365,48 +365,73 @@ def _rings(
 def _labels(
     figure: go.Figure,
     shown: Sequence[Candidate],
+    faint: Sequence[Candidate],
     best: Sequence[Candidate],
     marked: Sequence[str],
-    x: Measure,
-    y: Measure,
+    axes: Axes,
     theme: str,
 ) -> None:
     """Name the marked models and as many of the front as have room beside each other."""
-    spots = {each.name: (_place(x, each), _place(y, each)) for each in shown}
-    if not spots:
-        return
-    lows = [min(spot[axis] for spot in spots.values()) for axis in (0, 1)]
-    spans = [
-        (max(spot[axis] for spot in spots.values()) - low) or 1
-        for axis, low in zip((0, 1), lows, strict=True)
-    ]
+    x, y = axes
+    spots = _spots((*shown, *faint), axes)
     first = [each for each in shown if each.name in marked]
-    taken: list[tuple[float, float, float]] = []
+    taken: list[_Box] = []
     for each in (*first, *(each for each in best if each.name not in marked)):
-        at = spots[each.name]
-        left = (at[0] - lows[0]) / spans[0] * _WIDTH
-        height = (at[1] - lows[1]) / spans[1] * (_HEIGHT - 150)
         # Beyond the front, where no dot is; a marked model's name on the other side of it.
         to_right, upwards = (x.more, y.more) if each in best else (not x.more, not y.more)
-        wide = 7 * len(each.title)
-        if (left - wide < 0) if not to_right else (left + wide > _WIDTH):
-            to_right = not to_right  # or it would run over the axis, or out of the chart
-        start = left if to_right else left - wide
-        end = start + wide + 8
-        height += 14 if upwards else -14
-        free = all(end < a or start > b or abs(height - h) > 15 for a, b, h in taken)
-        if free and len(taken) < _LABELS:
-            taken.append((start, end, height))
-            figure.add_annotation(
-                x=at[0],
-                y=at[1],
-                text=each.title,
-                showarrow=False,
-                xanchor="left" if to_right else "right",
-                xshift=4 if to_right else -4,
-                yshift=12 if upwards else -12,
-                font={"size": 11.5, "color": INK[theme]},
-            )
+        box = _box(each.title, spots[each.name], to_right, upwards)
+        crowded: list[_Box] = []
+        if box.start < 0 or box.end > _WIDTH:  # it would run over the axis, or out of the chart
+            to_right = not to_right
+            box = _box(each.title, spots[each.name], to_right, upwards)
+            crowded = [_Box(left - 6, left + 6, up) for left, up in spots.values()]
+        if any(map(box.meets, (*taken, *crowded))) or len(taken) >= _LABELS:
+            continue
+        taken.append(box)
+        figure.add_annotation(
+            x=_place(x, each),
+            y=_place(y, each),
+            text=each.title,
+            showarrow=False,
+            xanchor="left" if to_right else "right",
+            xshift=4 if to_right else -4,
+            yshift=12 if upwards else -12,
+            font={"size": 11.5, "color": INK[theme]},
+        )
+
+
+class _Box(NamedTuple):
+    """Where a label is, in pixels from the chart's lower left corner."""
+
+    start: float
+    end: float
+    height: float
+
+    def meets(self, other: _Box) -> bool:
+        apart = self.end < other.start or self.start > other.end
+        return not apart and abs(self.height - other.height) <= 15
+
+
+def _box(title: str, spot: tuple[float, float], to_right: bool, upwards: bool) -> _Box:
+    left, height = spot
+    start = left if to_right else left - 7 * len(title)
+    return _Box(start, start + 7 * len(title) + 8, height + (14 if upwards else -14))
+
+
+def _spots(drawn: Sequence[Candidate], axes: Axes) -> dict[str, tuple[float, float]]:
+    """Where each dot is, in pixels from the lower left one."""
+    places = {each.name: [_place(axis, each) for axis in axes] for each in drawn}
+    lows = [min((place[i] for place in places.values()), default=0) for i in (0, 1)]
+    highs = [max((place[i] for place in places.values()), default=1) for i in (0, 1)]
+    spans = [(high - low) or 1 for low, high in zip(lows, highs, strict=True)]
+    sizes = (_WIDTH, _HEIGHT - 150)
+    return {
+        name: (
+            (place[0] - lows[0]) / spans[0] * sizes[0],
+            (place[1] - lows[1]) / spans[1] * sizes[1],
+        )
+        for name, place in places.items()
+    }
 
 
 def _place(measure: Measure, each: Candidate) -> float:

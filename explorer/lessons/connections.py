@@ -117,7 +117,7 @@ def check(setting: Setting) -> None:
         "growth": (setting.growth, 1, 128),
         "depth": (setting.depth, 1, 64),
         "channels": (setting.channels, 1, 2048),
-        "side": (setting.side, 1, 512),
+        "side": (setting.side, 2, 512),  # one pixel cannot be normalized in training
     }
     for name, (value, low, high) in limits.items():
         if not low <= value <= high:
@@ -209,12 +209,15 @@ def _costs(trace: Trace, training: Trace, channels: tuple[int, ...]) -> Costs:
 
 
 def _lean(training: Trace, setting: Setting) -> int:
-    """Every map of a layer once, and of the bottleneck what stands behind its 1x1."""
+    """Every map of a layer once, and of the bottleneck what stands behind its 1x1.
+
+    The last layer's maps are read by nobody inside the block.
+    """
     growing = (*_GROWING, "conv1")  # where a convolution is the first to keep its input
     kept = training_memory(training).kept
     inside = sum(block.nbytes for block in kept if block.key.rpartition(".")[2] not in growing)
     maps = 4 * setting.growth * setting.side**2
-    return inside + setting.depth * maps
+    return inside + (setting.depth - 1) * maps
 
 
 # --------------------------------------------------------------------- residual

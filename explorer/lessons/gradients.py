@@ -23,6 +23,7 @@ from explorer.errors import OptionError, TraceError
 from explorer.lessons.digits import CLASSES, TRAINED_ON, digits, enlarged
 from explorer.lessons.initialization import Init, initialize
 from explorer.models._registry import OptionValue
+from explorer.text import _
 from explorer.trace import trace_model
 from explorer.zoo import build_model, get_spec
 
@@ -99,7 +100,9 @@ def gradient_flow(
         InputSizeError, TraceError: the model does not take the size, or is too large for this.
     """
     if data not in DATA:
-        raise OptionError(f"data={data!r} should be 'digits' or 'noise'.", "data")
+        raise OptionError(
+            _("data={data!r} should be 'digits' or 'noise'.").format(data=data), "data"
+        )
     spec = get_spec(name)
     chosen = dict(options or {})
     shape = _shape(name, chosen, batch, size or spec.input_shape[-2:])
@@ -159,13 +162,17 @@ def _shape(
 ) -> tuple[int, int, int, int]:
     if batch < 2:
         raise OptionError(
-            f"batch={batch} should be 2 or more: batch normalization needs more than one value "
-            "for each channel.",
+            _(
+                "batch={batch} should be 2 or more: batch normalization needs more than one value "
+                "for each channel."
+            ).format(batch=batch),
             "batch",
         )
     spec = get_spec(name)
     if len(spec.input_shape) != 4:
-        raise TraceError(f"{name} does not take images, so there is no digit to show it.")
+        raise TraceError(
+            _("{name} does not take images, so there is no digit to show it.").format(name=name)
+        )
     channels = options.get("in_channels", spec.input_shape[1])
     return (batch, int(channels), *size)  # type: ignore[return-value]
 
@@ -177,17 +184,27 @@ def _refuse_what_is_large(name: str, shape: tuple[int, ...], options: Mapping[st
         TraceError: the passes would take too long, or too much memory.
     """
     trace = trace_model(name, shape, mode="train", options=options)
-    any_of = "a smaller model, batch or image works"
+    any_of = _("a smaller model, batch or image works")
     for value, most, unit, what, works in (
-        (trace.params, MOST_PARAMS, 1e6, "million parameters", "a smaller model works"),
-        (trace.macs, MOST_MACS, 1e9, "billion MACs", any_of),
-        (trace.activation_bytes, MOST_BYTES, 2**20, "MiB of activations", any_of),
+        (trace.params, MOST_PARAMS, 1e6, _("million parameters"), _("a smaller model works")),
+        (trace.macs, MOST_MACS, 1e9, _("billion MACs"), any_of),
+        (trace.activation_bytes, MOST_BYTES, 2**20, _("MiB of activations"), any_of),
     ):
         if value > most:
             raise TraceError(
-                f"{name} with a batch of {shape[0]} at {shape[2]}x{shape[3]} takes "
-                f"{value / unit:,.0f} {what}, more than the {most / unit:,.0f} that a backward "
-                f"pass may take here; {works}."
+                _(
+                    "{name} with a batch of {batch} at {height}x{width} takes {value} {what}, more "
+                    "than the {most} that a backward pass may take here; {works}."
+                ).format(
+                    name=name,
+                    batch=shape[0],
+                    height=shape[2],
+                    width=shape[3],
+                    value=f"{value / unit:,.0f}",
+                    what=what,
+                    most=f"{most / unit:,.0f}",
+                    works=works,
+                )
             )
 
 
@@ -209,7 +226,9 @@ def _scores(name: str, output: object) -> Tensor:
     """The class scores; of several outputs the first."""
     first = output[0] if isinstance(output, tuple | list) else output
     if not isinstance(first, Tensor) or first.dim() != 2:
-        raise TraceError(f"{name} gives no class scores, so there is no loss to follow back.")
+        raise TraceError(
+            _("{name} gives no class scores, so there is no loss to follow back.").format(name=name)
+        )
     return first
 
 
@@ -255,12 +274,12 @@ class _Watch:
                 self._handles.append(layer.register_forward_hook(self._after_relu))
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *raised: object) -> None:
         for handle in self._handles:
             handle.remove()
 
     def _listen(self, key: str, layer: nn.Module) -> None:
-        def after(layer: nn.Module, _: Any, output: Tensor) -> None:
+        def after(layer: nn.Module, _inputs: Any, output: Tensor) -> None:
             if key not in self._seen:
                 seen = self._seen[key] = _Seen(layer, output)
                 if output.requires_grad:
@@ -269,7 +288,7 @@ class _Watch:
 
         self._handles.append(layer.register_forward_hook(after))
 
-    def _after_relu(self, _: nn.Module, __: Any, output: Tensor) -> None:
+    def _after_relu(self, _layer: nn.Module, _inputs: Any, output: Tensor) -> None:
         if self._seen:
             list(self._seen.values())[-1].note_relu(output)
 

@@ -16,6 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
 from explorer.errors import OptionError
+from explorer.text import _
 
 Init = Literal["he", "xavier", "small", "torch"]
 INITS: Final[tuple[Init, ...]] = get_args(Init)
@@ -42,7 +43,12 @@ def initialize(
         OptionError: there is no such rule, or no block that ends in a batch normalization.
     """
     if init not in INITS:
-        raise OptionError(f"init={init!r} should be one of {', '.join(map(repr, INITS))}.", "init")
+        raise OptionError(
+            _("init={init!r} should be one of {names}.").format(
+                init=init, names=", ".join(map(repr, INITS))
+            ),
+            "init",
+        )
     with torch.no_grad():
         for layer in model.modules():
             if isinstance(layer, _ConvNd | nn.Linear):
@@ -90,9 +96,10 @@ def _close_blocks(model: nn.Module) -> None:
     found = [last for block in model.modules() if (last := _last_norm(block)) is not None]
     if not found:
         raise OptionError(
-            f"{type(model).__name__} has no residual block that ends in a batch normalization, so "
-            "there is no scale to begin with 0; choose a residual network with batch "
-            "normalization.",
+            _(
+                "{model} has no residual block that ends in a batch normalization, so there is no "
+                "scale to begin with 0; choose a residual network with batch normalization."
+            ).format(model=type(model).__name__),
             "zero_gamma",
         )
     for norm in found:

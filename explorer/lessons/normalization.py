@@ -9,7 +9,7 @@ dropout, Krizhevsky et al. 2012.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from explorer.errors import OptionError
 from explorer.lessons.digits import TRAINED_ON, digits, enlarged
 from explorer.lessons.gradients import fresh_model
+from explorer.text import _
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Kind = Literal["batch", "layer", "instance", "group"]
@@ -48,17 +49,29 @@ def feature_maps(images: int, seed: int = 0) -> Array:
 
 def _maps(images: int, seed: int) -> Tensor:
     if not 1 <= images <= 512:
-        raise OptionError(f"images={images!r} should be from 1 to 512.", "images")
+        raise OptionError(_outside("images", images, 1, 512), "images")
     generator = torch.Generator().manual_seed(seed)
     model = fresh_model("resnet20", {"in_channels": 1}, "he", generator)
     stored = digits()
     chosen = torch.randperm(TRAINED_ON, generator=generator)[:images]
     seen: list[Tensor] = []
     layer = dict(model.named_modules())[LAYER]
-    layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().clone()))
+    layer.register_forward_pre_hook(lambda _layer, inputs: seen.append(inputs[0].detach().clone()))
     with torch.inference_mode():
         model(enlarged(stored.images[chosen], SIDE, SIDE, 1))
     return seen[0].clone()
+
+
+def _outside(name: str, value: object, low: float, high: float) -> str:
+    return _("{name}={value!r} should be from {low:g} to {high:g}.").format(
+        name=name, value=value, low=low, high=high
+    )
+
+
+def _unknown(name: str, value: object, known: Iterable[str]) -> str:
+    return _("{name}={value!r} should be one of {names}.").format(
+        name=name, value=value, names=", ".join(map(repr, known))
+    )
 
 
 # ------------------------------------------------------------------------- axes
@@ -99,9 +112,14 @@ def normalize(values: Array, kind: Kind, groups: int = 2) -> Normalized:
     """
     count, channels, height, width = values.shape
     if kind not in KINDS:
-        raise OptionError(f"kind={kind!r} should be one of {', '.join(map(repr, KINDS))}.", "kind")
+        raise OptionError(_unknown("kind", kind, KINDS), "kind")
     if channels % groups:
-        raise OptionError(f"groups={groups} should divide the {channels} channels.", "groups")
+        raise OptionError(
+            _("groups={groups} should divide the {channels} channels.").format(
+                groups=groups, channels=channels
+            ),
+            "groups",
+        )
     layers: dict[Kind, Callable[[], nn.Module]] = {
         "batch": lambda: nn.BatchNorm2d(channels),
         "layer": lambda: nn.LayerNorm([channels, height, width]),
@@ -180,13 +198,13 @@ def run_batches(
         ("channel", channel, 0, CHANNELS - 1),
     ):  # fmt: skip
         if not low <= value <= high:
-            raise OptionError(f"{name}={value!r} should be from {low:g} to {high:g}.", name)
+            raise OptionError(_outside(name, value, low, high), name)
     maps = _maps(512, seed)
     generator = torch.Generator().manual_seed(seed)
     layer = nn.BatchNorm2d(CHANNELS, momentum=momentum).train()
     means, running, variances = [], [0.0], [1.0]
     with torch.inference_mode():
-        for _ in range(steps):
+        for _step in range(steps):
             chosen = maps[torch.randint(len(maps), (batch,), generator=generator)]
             trained = layer(chosen)
             means.append(chosen[:, channel].mean().item())
@@ -248,7 +266,7 @@ class Folded(NamedTuple):
 def fold(seed: int = 0) -> Folded:
     """Fold a batch normalization in evaluation mode into the convolution before it.
 
-    The convolution is 3x3, 16 to 16 channels; running statistics are those of 512 digits, scale
+    The convolution is 3x3, 16 to 16 channels; running statistics are those of 64 digits, scale
     and shift are drawn, as training would have moved them.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -374,7 +392,7 @@ def dropout(p: float, seed: int = 0) -> Dropped:
         OptionError: p is out of its range.
     """
     if not 0 <= p <= 0.95:
-        raise OptionError(f"p={p!r} should be from 0 to 0.95.", "p")
+        raise OptionError(_outside("p", p, 0, 0.95), "p")
     values = _maps(2, seed)[0, 0]
     values = torch.where(values == 0, torch.full_like(values, 1e-3), values)
     layer = nn.Dropout(p).train()
@@ -431,18 +449,17 @@ def activate(name: str, bias: float = 0.0, gain: float = 1.0, seed: int = 0) -> 
     Args:
         name: one of `ACTIVATIONS`.
         bias: of all units, -10 to 10.
-        gain: factor on the weights, above 0 and up to 10.
+        gain: factor on the weights, 0.001 to 10.
         seed: of the weights and of the digits.
 
     Raises:
         OptionError: no such activation, or a number out of its range.
     """
     if name not in ACTIVATIONS:
-        raise OptionError(f"name={name!r} should be one of {', '.join(ACTIVATIONS)}.", "name")
-    if not -10 <= bias <= 10 or not 0 < gain <= 10:
-        raise OptionError(
-            f"bias={bias!r} should be from -10 to 10 and gain={gain!r} above 0 and up to 10."
-        )
+        raise OptionError(_unknown("name", name, ACTIVATIONS), "name")
+    for what, value, low in (("bias", bias, -10.0), ("gain", gain, 1e-3)):
+        if not low <= value <= 10:
+            raise OptionError(_outside(what, value, low, 10), what)
     layer = ACTIVATIONS[name]()
     generator = torch.Generator().manual_seed(seed)
     inputs = digits().images[torch.randperm(TRAINED_ON, generator=generator)[:INPUTS]].flatten(1)

@@ -163,7 +163,7 @@ def with_global_pooling(model: nn.Module) -> nn.Module:
 
 
 def with_5x5(model: nn.Module) -> nn.Module:
-    """VGG-16 with one 5x5 for the two 3x3 that end a stage and keep its width."""
+    """VGG-16 with one 5x5 for each two 3x3 that follow each other and keep the width."""
     features = model.features
     assert isinstance(features, nn.Sequential)
     made: list[nn.Module] = []
@@ -177,17 +177,15 @@ def with_5x5(model: nn.Module) -> nn.Module:
 
 
 def _pair_of_3x3(layers_so_far: list[nn.Module]) -> int:
-    """The width that the last two convolutions share; 0 if they change it."""
-    convs = layers_so_far[-4::2]
-    if not isinstance(layers_so_far[-1], nn.ReLU) or len(convs) < 2:
+    """The width that the last two convolutions share; 0 if they are no such pair."""
+    pair = layers_so_far[-4::2]
+    if not isinstance(layers_so_far[-1], nn.ReLU) or len(pair) < 2:
         return 0
-    widths = {
-        width
-        for conv in convs
-        for width in (
-            (conv.in_channels, conv.out_channels) if isinstance(conv, nn.Conv2d) else (0, 1)
-        )
-    }
+    widths = set()
+    for conv in pair:
+        if not isinstance(conv, nn.Conv2d) or conv.kernel_size != (3, 3):
+            return 0
+        widths |= {conv.in_channels, conv.out_channels}
     return widths.pop() if len(widths) == 1 else 0
 
 

@@ -25,6 +25,7 @@ from explorer.lessons.digits import CLASSES, TRAINED_ON, digits, enlarged
 from explorer.lessons.gradients import fresh_model
 from explorer.lessons.initialization import Init
 from explorer.models._registry import OptionValue
+from explorer.text import _
 
 Schedule = Literal["constant", "cosine"]
 SCHEDULES: Final[tuple[Schedule, ...]] = get_args(Schedule)
@@ -142,10 +143,18 @@ def _check(setup: Setup) -> None:
         ("size", setup.size, SIZES),
     ):
         if not low <= value <= high:
-            raise OptionError(f"{name}={value!r} should be from {low:g} to {high:g}.", name)
+            raise OptionError(
+                _("{name}={value!r} should be from {low:g} to {high:g}.").format(
+                    name=name, value=value, low=low, high=high
+                ),
+                name,
+            )
     if setup.schedule not in SCHEDULES:
         raise OptionError(
-            f"schedule={setup.schedule!r} should be 'constant' or 'cosine'.", "schedule"
+            _("schedule={schedule!r} should be 'constant' or 'cosine'.").format(
+                schedule=setup.schedule
+            ),
+            "schedule",
         )
 
 
@@ -250,7 +259,11 @@ def from_json(text: str) -> list[Recorded]:
         try:
             found.append(_read(json.loads(line)))
         except (ValueError, KeyError, TypeError) as error:
-            raise RecordError(f"Line {number} is no record of a training: {error!r}.") from error
+            raise RecordError(
+                _("Line {number} is no record of a training: {error!r}.").format(
+                    number=number, error=error
+                )
+            ) from error
     return found
 
 

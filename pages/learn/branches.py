@@ -4,8 +4,8 @@ from pages.shared.learn import branches as shown
 from pages.shared.learn.lesson import open_lesson
 from pages.shared.text import _
 
-lesson = open_lesson("branches")
 view = shown.open_view()
+lesson = open_lesson("branches")
 if lesson.part(_("Branch by branch, with and without the 1 × 1")):
     shown.branch_by_branch(lesson, view)
 if lesson.part(_("All nine blocks of GoogLeNet")):

@@ -4,8 +4,8 @@ from pages.shared.learn import dense_residual as shown
 from pages.shared.learn.lesson import open_lesson
 from pages.shared.text import _
 
-lesson = open_lesson("dense_residual")
 setting = shown.open_setting()
+lesson = open_lesson("dense_residual")
 if not lesson.present:
     shown.controls()
 if lesson.part(_("Add, or concatenate")):

@@ -4,8 +4,8 @@ from pages.shared.learn import depthwise as shown
 from pages.shared.learn.lesson import open_lesson
 from pages.shared.text import _
 
-lesson = open_lesson("depthwise")
 view = shown.open_view()
+lesson = open_lesson("depthwise")
 if not lesson.present:
     shown.controls(view)
 if lesson.part(_("Look around, then mix")):

@@ -47,8 +47,8 @@ lesson.close(
     tries=[
         _("Compare *Normalization*: which of the four starts with a loss far above that of an "
           "even guess, 2.30?"),
-        _("Compare *Initialization*, then add Plain-56 with batch normalization: which line "
-          "stays level?"),
+        _("Compare *Initialization*, then put Plain-56 with batch normalization in place of one: "
+          "which outputs keep their spread?"),
         _("Train *Depth* at learning rate 0.02: is Plain-56 still last?"),
         _("Train ResNet-56 without BN at learning rate 0.1, and read at which step it ends."),
     ],

@@ -4,6 +4,7 @@ from pages.shared.learn import timeline
 from pages.shared.learn.lesson import open_lesson
 from pages.shared.text import _
 
+chosen = timeline.open_stop()
 lesson = open_lesson("timeline")
 if lesson.present:
     for stop in timeline.STOPS:
@@ -12,7 +13,7 @@ if lesson.present:
     if lesson.part(_("The whole journey")):
         timeline.chart(lesson)
 else:
-    chosen = timeline.choose()
+    timeline.choose(chosen)
     if lesson.part(timeline.heading(chosen)):
         timeline.show(lesson, chosen)
         timeline.chart(lesson, chosen)

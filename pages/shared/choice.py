@@ -10,18 +10,17 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 
 from explorer.errors import OptionError, UnknownModelError
 from explorer.models._registry import ModelSpec, OptionValue
 from explorer.zoo import get_spec, list_models
-from pages.shared.text import N_, _, joined
+from pages.shared.text import _, joined
 
 Mode = Literal["eval", "train"]
 
 DEFAULT_MODEL: Final = "resnet50"
-MODES: Final[tuple[Mode, ...]] = ("eval", "train")
-_MODE_TITLES: Final = (N_("eval"), N_("train"))
+MODES: Final[tuple[Mode, ...]] = get_args(Mode)
 MAX_SIZE: Final = 4096
 """Largest height and width. A trace costs the same at any size; a picture of it does not."""
 MAX_CHANNELS: Final = 1024

@@ -13,7 +13,7 @@ from pages.shared import address
 from pages.shared.choice import DERIVED, option_text
 from pages.shared.text import N_, _
 
-_NAMES: Final = {"num_classes": N_("Classes")}
+_NAMES: Final = {"num_classes": N_("Classes"), "se": "SE"}
 
 
 def asked_options(spec: ModelSpec) -> list[Option]:

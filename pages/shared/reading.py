@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
 from explorer.errors import UnknownModelError
@@ -44,6 +44,11 @@ def whole_number(low: int, high: int) -> Callable[[str], int | None]:
         return number if low <= number <= high else None
 
     return parse
+
+
+def number_of(allowed: Collection[int]) -> Callable[[str], int | None]:
+    """Reads one of several whole numbers."""
+    return {str(each): each for each in allowed}.get
 
 
 def number(text: str) -> float | None:

@@ -24,7 +24,7 @@ from pages.shared.choice import (
 )
 from pages.shared.options import asked_options, limits, option_key, shown_value
 from pages.shared.options import widgets as option_widgets
-from pages.shared.text import _
+from pages.shared.text import N_, _
 
 PRESETS: Final = (
     (28, 28), (32, 32), (64, 64), (96, 96), (128, 128), (224, 224), (227, 227), (256, 128),
@@ -34,6 +34,7 @@ PRESETS: Final = (
 
 _BY_HAND: Final = "by hand"
 _SHOWN: Final = "_shown_choice"
+_MODES: Final = {"eval": N_("eval"), "train": N_("train")}
 _SOURCE_TITLES: Final = {"layerwise": "Layerwise"}
 
 
@@ -214,7 +215,7 @@ def _input(spec: ModelSpec) -> None:
             MODES,
             key="mode",
             required=True,
-            format_func=_,
+            format_func=lambda mode: _(_MODES[mode]),
             width="stretch",
             on_change=address.touch,
         )

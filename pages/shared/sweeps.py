@@ -577,11 +577,11 @@ def _table(view: View, rows: Sequence[Row]) -> None:
         row_height=30,
         key="sweep_table",
         column_config={
-            "Model": column.TextColumn(_("Model"), width=190),
+            "Model": column.TextColumn(_("Model"), width=150),
             "Input": column.TextColumn(_("Input"), width=90),
             "Batch": column.NumberColumn(_("Batch"), format="%d", width=52),
             **{
-                name: column.NumberColumn(_(name), format="localized", width=118)
+                name: column.NumberColumn(_(name), format="localized", width=108)
                 for name in _COUNTS
             },
             "Predicted ms": column.NumberColumn(

@@ -28,6 +28,8 @@ SAME = frozenset(
             "Transformer",
             "softmax",
             "dropout",
+            "valid",
+            "sigmoid",
             "hard sigmoid",
             "hard swish",
             "leaky ReLU",
@@ -219,7 +221,9 @@ def _words(text: str) -> list[str]:
     """
     if re.search(_CHINESE, text):
         return []
-    plain = re.sub(r"<style>.*?</style>|<[^>]*>|`[^`]*`|\{[^{}]*\}|:[\w/]+:|:\w+\[", " ", text)
+    plain = re.sub(
+        r"<style>.*?</style>|<[^>]*>|`[^`]*`|\{[^{}]*\}|:[\w/]+:|:\w+\[|\\[a-z]+", " ", text
+    )
     return [word for word in re.findall(r"\b[A-Za-z]{2,}\b", plain) if word not in _NAMES]
 
 

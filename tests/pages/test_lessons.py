@@ -41,19 +41,19 @@ def test_the_contents_have_a_card_for_each_lesson() -> None:
 def test_a_lesson_opens_with_its_question(lesson: Entry) -> None:
     app = opened(lesson.name)
     assert app.title[0].value == lesson.title
-    assert len(app.subheader) >= 2, "a part that answers the question, and things to try"
+    assert len(app.main.subheader) >= 2, "a part that answers the question, and things to try"
     assert app.code, "the code behind the page"
 
 
 @pytest.mark.parametrize("lesson", PAGES, ids=lambda lesson: lesson.name)
 def test_a_talk_shows_one_part_at_a_time_and_ends(lesson: Entry) -> None:
     app = opened(lesson.name, present="yes")
-    assert not app.subheader
+    assert not app.main.subheader
     parts = int(next(c.value for c in app.caption if c.value.startswith("0 / "))[4:])
     for number in range(1, parts + 1):
         app.button(key="talk_on").click().run()
         assert not app.exception
-        assert len(app.subheader) >= 1, number
+        assert len(app.main.subheader) >= 1, number
         if not app.button(key="talk_on").disabled and number < parts:
             # What is hidden is revealed before the page is turned.
             step = next(c.value for c in app.caption if c.value.endswith(f" / {parts}"))

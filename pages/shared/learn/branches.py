@@ -13,7 +13,7 @@ from pages.shared.cache import branches as cache
 from pages.shared.learn import pictures
 from pages.shared.learn.course import change, style
 from pages.shared.learn.lesson import Lesson
-from pages.shared.learn.reading import number_of, one_of, unless
+from pages.shared.reading import number_of, one_of, unless
 from pages.shared.text import N_, _, n_
 from pages.shared.widgets import theme
 
@@ -43,8 +43,8 @@ def open_view() -> View:
         {
             "block": unless(block, "3a"),
             "of": unless(measure, "macs"),
-            "window": unless(window, 5),
-            "cardinality": unless(cardinality, 32),
+            "window": unless(str(window), str(5)),
+            "cardinality": unless(str(cardinality), str(32)),
         }
     )
     return View(block, measure, window, cardinality)

@@ -766,7 +766,7 @@ def _upload() -> None:
             state[_PICTURE], state[_TROUBLE] = read_picture(upload.getvalue(), longest=_LONGEST), ""
         except PictureError as error:
             state.pop(_PICTURE, None)
-            state[_TROUBLE] = _picture_sentence(error)
+            state[_TROUBLE] = picture_sentence(error)
 
 
 def _chosen_picture() -> Pixels:
@@ -774,7 +774,8 @@ def _chosen_picture() -> Pixels:
     return sample_picture() if found is None else found
 
 
-def _picture_sentence(error: PictureError) -> str:
+def picture_sentence(error: PictureError) -> str:
+    """Say what is wrong with a picture."""
     size = f"{error.width:,} × {error.height:,}"
     if error.trouble == "huge":
         return _(

@@ -13,7 +13,7 @@ from pages.shared.cache import connections as cache
 from pages.shared.learn import pictures
 from pages.shared.learn.course import change, mebibytes, style
 from pages.shared.learn.lesson import Lesson, Number
-from pages.shared.learn.reading import number_of, unless
+from pages.shared.reading import number_of, unless
 from pages.shared.text import _
 from pages.shared.widgets import theme
 
@@ -48,7 +48,7 @@ def open_setting() -> Setting:
     }
     bottleneck = address.restore("bottleneck", _BOTTLENECK, {"yes": True, "no": False}.get, True)
     address.record(
-        {name: unless(found[name], default) for name, (_values, default) in known.items()}
+        {name: unless(str(found[name]), str(default)) for name, (_values, default) in known.items()}
         | {"bottleneck": None if bottleneck else "no"}
     )
     return Setting(

@@ -16,7 +16,7 @@ from pages.shared.jobs import Job
 from pages.shared.learn import pictures
 from pages.shared.learn.course import change, style
 from pages.shared.learn.lesson import Lesson
-from pages.shared.learn.reading import number, number_of, one_of, unless
+from pages.shared.reading import number_of, one_of, unless, whole_number
 from pages.shared.text import N_, _
 from pages.shared.widgets import plain, theme
 
@@ -74,14 +74,16 @@ def open_view() -> View:
     }
     channels = found["in"]
     # No number of groups is remembered as long as it is a group for each channel.
-    wanted: int = address.restore("groups", _KEYS["groups"], number(1, CHANNELS[-1]), channels)
+    wanted: int = address.restore(
+        "groups", _KEYS["groups"], whole_number(1, CHANNELS[-1]), channels
+    )
     if wanted not in divisors(channels):
         wanted = max(each for each in divisors(channels) if each <= wanted)
     st.session_state[_KEYS["groups"]] = wanted
     device: str = address.restore("on", _KEYS["on"], one_of(DEVICES), _FIRST_DEVICE)
     address.record(
-        {name: unless(found[name], default) for name, (_values, default) in known.items()}
-        | {"groups": unless(wanted, channels), "on": unless(device, _FIRST_DEVICE)}
+        {name: unless(str(found[name]), str(default)) for name, (_values, default) in known.items()}
+        | {"groups": unless(str(wanted), str(channels)), "on": unless(device, _FIRST_DEVICE)}
     )
     return View(
         Setting(channels, found["out"], found["kernel"], found["map"]),

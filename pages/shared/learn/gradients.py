@@ -21,7 +21,7 @@ from explorer.lessons.gradients import DATA, Flow
 from explorer.lessons.training import SCHEDULES, Recorded, Run, Setup, train
 from pages.shared import address
 from pages.shared.cache import gradients as cache
-from pages.shared.jobs import Job
+from pages.shared.jobs import Job, queue_text
 from pages.shared.learn.lesson import Lesson
 from pages.shared.text import N_, _, language, n_
 from pages.shared.widgets import theme
@@ -41,7 +41,7 @@ _PRESET_TITLES: Final = {
     "depth": N_("Depth"),
     "norm": N_("Normalization"),
     "init": N_("Initialization"),
-    "block": N_("Kind of block"),
+    "block": N_("Blocks"),
 }
 _DATA_TITLES: Final = {"digits": N_("Digits"), "noise": N_("Noise")}
 _GRADIENTS: Final = {
@@ -159,6 +159,7 @@ def nets(lesson: Lesson) -> None:
             list(PRESETS),
             key="gradients_preset",
             format_func=lambda name: _(_PRESET_TITLES[name]),
+            label_visibility="collapsed" if lesson.present else "visible",
             on_change=_take_preset,
         )
         if not lesson.present:
@@ -210,6 +211,7 @@ def flow(lesson: Lesson, chosen: Choice) -> None:
         st.segmented_control(
             _("Gradient"), list(_GRADIENTS), key="gradients_of", required=True,
             format_func=lambda name: _(_GRADIENTS[name]), on_change=address.touch,
+            label_visibility="collapsed" if lesson.present else "visible",
         )  # fmt: skip
         lesson.plot(_gradient_figure(chosen, flows), "gradients_flow",
                     _("Gradient of each layer, one line for each network"))  # fmt: skip
@@ -217,6 +219,7 @@ def flow(lesson: Lesson, chosen: Choice) -> None:
         st.segmented_control(
             _("Outputs"), list(_SIGNALS), key="gradients_signal", required=True,
             format_func=lambda name: _(_SIGNALS[name]), on_change=address.touch,
+            label_visibility="collapsed" if lesson.present else "visible",
         )  # fmt: skip
         lesson.plot(_signal_figure(chosen, flows), "gradients_signal_chart",
                     _("Size of each layer's output, one line for each network"))  # fmt: skip
@@ -354,7 +357,7 @@ def training(lesson: Lesson, chosen: Choice) -> None:
     """A short real training of each network, live, beside recorded ones."""
     state = st.session_state
     job: Job[tuple[Run, ...]] | None = state.get(_JOB)
-    if job is not None and (not job.running or (job.waiting and job.cancelled.is_set())):
+    if job is not None and not job.running:
         _collect(job)
         job = None
     _training_controls(lesson, chosen, busy=job is not None)
@@ -423,7 +426,7 @@ def _collect(job: Job[tuple[Run, ...]]) -> None:
     again = {run.setup for run in made}
     kept = [run for run in state.get(_RUNS, ()) if run.setup not in again]
     state[_RUNS] = [*made, *kept][:_MOST_RUNS]
-    state["gradients_sentence"] = job.sentence
+    state["gradients_sentence"] = "" if job.cancelled.is_set() else job.sentence
     state[_JOB] = None
 
 
@@ -433,13 +436,13 @@ def _watch(
 ) -> None:
     """Follow a training; this part alone runs again until it is over."""
     seen["at"] = time.monotonic()
-    if not job.running or (job.waiting and job.cancelled.is_set()):
+    if not job.running:
         st.rerun()
     runs = job.progress if isinstance(job.progress, tuple) else ()
     told, bar = st.columns([1, 5], vertical_alignment="center", gap="small")
     told.button(_("Stop"), key="gradients_stop", icon=":material/stop:", on_click=job.cancel)
     if job.waiting:
-        bar.progress(0.0, _("Another visitor's training runs on this server; yours is next."))
+        bar.progress(0.0, _("One training at a time: {queue}").format(queue=queue_text(job.ahead)))
     elif runs:
         last = runs[-1]
         bar.progress(

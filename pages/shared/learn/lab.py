@@ -670,10 +670,9 @@ def _chip(chip: _Chip, *, hidden: bool) -> str:
     if hidden:
         return f'<div class="lab-chip">{name}<small>{escape(chip.before)} →</small><b>?</b></div>'
     if chip.before == chip.after and (chip.ratio is None or abs(chip.ratio - 1) < 0.0001):
-        same = escape(_("unchanged"))
         return (
             f'<div class="lab-chip same">{name}<small></small><b>{escape(chip.after)}</b>'
-            f"<i>{same}</i></div>"
+            "<i>=</i></div>"
         )
     way = ""
     if chip.ratio is not None and chip.cost:

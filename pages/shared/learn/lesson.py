@@ -21,7 +21,6 @@ from typing import Any, Final
 
 import streamlit as st
 
-from explorer.figures.theme import PAPER
 from explorer.lessons.guess import check
 from pages.shared import address, widgets
 from pages.shared.cache import lessons as cache
@@ -169,8 +168,6 @@ class Lesson:
         if self.step > self._parts:  # a link to a part that is not there
             st.session_state["step"] = self._parts
             st.rerun()
-        # Nothing in the page's own style sheet says which theme it is in.
-        st.html(f"<style>.st-key-talk_bar {{ background: {PAPER[widgets.theme()]} }}</style>")
         with st.container(
             key="talk_bar", horizontal=True, vertical_alignment="center", gap="small"
         ):
@@ -246,7 +243,9 @@ def open_lesson(name: str) -> Lesson:
 
 def kept() -> dict[str, str]:
     """What a link to another page takes along: the language."""
-    language = address.query().get("lang")
+    # Not what the address says: the language may have been chosen in this very run, and a link
+    # without it would be one more step for the browser's Back.
+    language = address.following().get("lang")
     return {"lang": language} if language else {}
 
 

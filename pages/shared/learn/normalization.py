@@ -243,8 +243,9 @@ def running_part(lesson: Lesson, chosen: Choice) -> None:
         _(
             "**In training** the batch's own mean and variance are used, and kept: the running "
             "mean is now (1 − {m}) × {before} + {m} × {mean} = **{after}**. **In evaluation** "
-            "the running ones are used: an image gets the same answer whatever it is batched with, "
-            "but only once the start, mean 0 and variance 1, is forgotten. PyTorch's momentum is "
+            "the running ones are used: an image gets the same answer whatever it is batched with. "
+            "That answer is right only once the start, mean 0 and variance 1, is forgotten. "
+            "PyTorch's momentum is "
             "the share of the new batch; other libraries give the share of the old."
         ).format(
             m=f"{momentum:g}", before=f"{before:.4f}", mean=f"{batch_mean:.4f}",
@@ -436,7 +437,8 @@ def dropout_part(lesson: Lesson, chosen: Choice) -> None:
              _("in training: {x}").format(x=f"{found.trained.mean():.3f}")),
             (_("Evaluation minus before"), f"{np.abs(found.evaluated - found.before).max():g}",
              _("largest difference")),
-            (_("1,000 draws minus before"), f"{np.abs(found.average - found.before).max():.3f}",
+            (_("{n} draws minus before").format(n=f"{DRAWS:,}"),
+             f"{np.abs(found.average - found.before).max():.3f}",
              _("largest difference")),
         ],
         key="normalization_dropout",
@@ -492,7 +494,7 @@ def activation_part(lesson: Lesson, chosen: Choice) -> None:
         )  # fmt: skip
     lesson.numbers(
         [
-            (_("Exactly 0"), f"{100 * found.zeros:.1f}%", _("of the outputs")),
+            (_("Exactly 0"), f"{100 * found.zeros:.1f}%", _("share of the outputs")),
             (_("Hardly any slope"), f"{100 * found.flat:.1f}%", _("derivative below 0.01")),
             (_("Dead units"), f"{100 * found.dead:.1f}%", _("slope 0 for all 256 digits")),
             (_("Mean"), f"{found.after.mean():.3f}", _("before: {x}").format(

@@ -16,7 +16,7 @@ from pages.shared.choice import native_choice, to_query
 from pages.shared.learn import pictures
 from pages.shared.learn.course import change, mebibytes, ratio, style
 from pages.shared.learn.lesson import Lesson, Number, kept
-from pages.shared.learn.reading import one_of, unless
+from pages.shared.reading import one_of, unless
 from pages.shared.text import N_, _
 from pages.shared.widgets import plain, theme
 
@@ -167,10 +167,15 @@ def heading(stop: str) -> str:
     return f"{found.year} · {SAID[stop].label}: {_(SAID[stop].title)}"
 
 
-def choose() -> str:
-    """Let the visitor choose a stop."""
+def open_stop() -> str:
+    """Read the stop from the session, or from the address where that speaks, and record it."""
     stop: str = address.restore("stop", _KEY, one_of(STOPS), STOPS[0])
     address.record({"stop": unless(stop, STOPS[0])})
+    return stop
+
+
+def choose(stop: str) -> None:
+    """Let the visitor choose a stop."""
     at = STOPS.index(stop)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         _step(-1, at, _("Back one stop"), "arrow_back")
@@ -180,7 +185,6 @@ def choose() -> str:
             on_change=address.touch, width="stretch", wrap=True,
         )  # fmt: skip
         _step(1, at, _("On one stop"), "arrow_forward")
-    return stop
 
 
 def _step(by: int, at: int, label: str, icon: str) -> None:
