@@ -293,8 +293,10 @@ def _count(stage: str, left: _Stock, right: _Stock) -> list[str]:
     more = right.reductions - left.reductions
     extra = n_("{n} reduction block", "{n} reduction blocks", abs(more))
     extra = f"{'+' if more > 0 else '-'}{extra}" if more else ""
-    text = _(" and ").join(filter(None, (told, extra)))
-    return [f"{stage} {text}"] if text else []
+    counts = told or extra
+    if told and extra:
+        counts = _("{counts} and {extra}").format(counts=told, extra=extra)
+    return [_("{stage} {counts}").format(stage=stage, counts=counts)] if counts else []
 
 
 # --- what the blocks differ in --------------------------------------------------------------
@@ -544,4 +546,6 @@ def _places(rows: list[DiffRow]) -> str:
 def _list(names: Iterable[str]) -> str:
     """Names as "a, b and c"."""
     *most, last = names
-    return _(" and ").join((_(", ").join(most), last)) if most else last
+    if not most:
+        return last
+    return _("{names} and {last}").format(names=_(", ").join(most), last=last)

@@ -103,7 +103,7 @@ def sweep_curves(
         )
         figure.add_scatter(
             x=[mark.x for mark in curve.illegal],
-            y=[-0.5 - crossed.index(curve.name)] * len(curve.illegal),
+            y=[-0.5 - crossed.index(curve.name) for _mark in curve.illegal],
             yaxis="y2",
             name=_("{model}: not taken").format(model=curve.name),
             legendgroup=curve.name,
