@@ -179,7 +179,10 @@ def test_train_mode_reaches_the_trace(run) -> None:
         ("sweep --models resnet18 --sizes 64:32", r"64:32:1 should go up"),
         ("sweep --models resnet18 --batch 0", r"--batch '0' should be whole numbers from 1"),
         ("sweep --models resnet18 --option width", r"takes NAME=VALUES, not 'width'"),
-        ("sweep --models resnet18 --option width=1:3", r"has no option 'width'; it has"),
+        (
+            "sweep --models resnet18 --option growth_rate=1:3",
+            r"has no option 'growth_rate'; it has",
+        ),
         ("sweep --models resnet18 --dtype float16", r"--dtype is that of a prediction: name a"),
         ("sweep --models resnet18 --device T5", r"no device called 'T5': choose one of NVIDIA"),
         ("sweep --models resnet18 --device T4 --dtype bfloat16", r"no peak rate for 'bfloat16'"),
@@ -387,7 +390,7 @@ def test_a_model_that_reads_an_option_otherwise_is_left_out_with_a_sentence(run)
     assert len(re.findall("^resnext50_32x4d ", out, re.MULTILINE)) == 2
     said = "shufflenet_v1_x1_0: groups='16:32:16' should be one of 1, 2, 3, 4, 8."
     assert f"shufflenet_v1_x1_0 is left out: {said}" in err
-    code, out, err = run(line + "shufflenet_v1_x1_0,resnet50")
+    code, out, err = run(line + "shufflenet_v1_x1_0,vgg11")
     assert (code, out, err) == (2, "", said + "\n")
 
 

@@ -23,6 +23,7 @@ import torch
 from torch import nn
 
 from explorer.latency.weights import quick_build
+from explorer.text import ENGLISH, _, speaking
 from explorer.trace.build import build_on_meta
 from explorer.zoo import build_model
 
@@ -163,12 +164,14 @@ def _run(tool: str, build: Callable[[], nn.Module], shapes: Shapes) -> dict[str,
     try:
         version = importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
-        return {"tool": tool, "problem": f"{package} is not installed."}
+        return {"tool": tool, "problem": _("{package} is not installed.").format(package=package)}
     try:
         answer, seconds = run(build, shapes)
     except Exception as error:
-        first = (str(error).strip() or "no reason given").splitlines()[0][:200]
-        problem = f"{tool} failed: {type(error).__name__}, {first}"
+        first = (str(error).strip() or _("no reason given")).splitlines()[0][:200]
+        problem = _("{tool} failed: {error}, {reason}").format(
+            tool=tool, error=type(error).__name__, reason=first
+        )
         return {"tool": tool, "version": version, "problem": problem}
     return {"tool": tool, "version": version, "seconds": seconds, **answer._asdict()}
 
@@ -186,7 +189,8 @@ def main() -> None:
     build = _builder(request)
     shapes = [tuple(shape) for shape in request["shapes"]]
     for tool in request["tools"]:
-        answers.write(json.dumps(_run(tool, build, shapes)) + "\n")
+        with speaking(request.get("language", ENGLISH)):
+            answers.write(json.dumps(_run(tool, build, shapes)) + "\n")
         answers.flush()
         gc.collect()  # one copy of the weights at a time
 

@@ -28,6 +28,7 @@ from explorer.analysis.units import count
 from explorer.latency.device import free_memory
 from explorer.latency.measure import forward_bytes
 from explorer.models._registry import OptionValue
+from explorer.text import N_, _, language, n_
 from explorer.trace import trace_model
 from explorer.trace.records import CallRecord, OpRecord, Trace
 from explorer.zoo import get_spec, options_for
@@ -107,19 +108,23 @@ class ToolReport:
         if self.problem:
             return self.problem
         if self.agrees:
-            return f"{self.tool} agrees."
+            return _("{tool} agrees.").format(tool=self.tool)
         rest = [
             f"{count(abs(gap))} {unit}"
             for gap, unit in (
                 (self.unexplained_macs, "MACs"),
-                (self.unexplained_params, "parameters"),
+                (self.unexplained_params, _("parameters")),
             )
             if gap
         ]
         if not rest:
-            return "The reasons below explain the whole gap."
-        where = f", in {_listed(self.unexplained_in)}" if self.unexplained_in else ""
-        return f"{' and '.join(rest)} of the gap stay unexplained{where}."
+            return _("The reasons below explain the whole gap.")
+        told = _(" and ").join(rest)
+        if not self.unexplained_in:
+            return _("{rest} of the gap stay unexplained.").format(rest=told)
+        return _("{rest} of the gap stay unexplained, in {where}.").format(
+            rest=told, where=_listed(self.unexplained_in)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +164,7 @@ def cross_check(
         ExplorerError: the model cannot be built or traced.
     """
     trace = trace_model(name, input_shape, options=options)
-    options, _ = options_for(get_spec(name), input_shape, options)
+    options, _size = options_for(get_spec(name), input_shape, options)
     request: dict[str, Any] = {"model": name, "options": dict(options), "factory": None}
     return _compare(trace, tuple(options.items()), request, timeout)
 
@@ -201,7 +206,9 @@ def _compare(
     shapes = _shapes(trace.input_shape)
     refusal = _refusal(trace)
     tools = _WITHOUT_WEIGHTS if refusal else _RUN_FIRST
-    answers = _ask({**request, "shapes": shapes, "tools": tools}, tools, timeout)
+    answers = _ask(
+        {**request, "shapes": shapes, "tools": tools, "language": language()}, tools, timeout
+    )
     return CrossCheck(
         model=trace.model,
         options=options,
@@ -226,10 +233,10 @@ def _refusal(trace: Trace) -> str:
     free = free_memory(torch.device("cpu"))
     if free is None or need <= free:
         return ""
-    return (
-        f"Not run: this tool computes a real forward pass, which needs about "
-        f"{need / 2**30:,.1f} GiB; {free / 2**30:,.1f} GiB are free."
-    )
+    return _(
+        "Not run: this tool computes a real forward pass, which needs about "
+        "{need:,.1f} GiB; {free:,.1f} GiB are free."
+    ).format(need=need / 2**30, free=free / 2**30)
 
 
 # ---------------------------------------------------------------------- the other process
@@ -254,14 +261,17 @@ def _ask(
         ending = _ending(process.returncode, errors)
     except subprocess.TimeoutExpired:
         process.kill()
-        output, _ = process.communicate()
-        ending = f"did not finish within {timeout:g} s."
+        output, _errors = process.communicate()
+        ending = _("{tool} did not finish within {seconds} s."), {"seconds": f"{timeout:g}"}
     finally:
         if process.poll() is None:
             process.kill()
             process.wait()
+    sentence, places = ending
     found = {answer["tool"]: answer for answer in _json_lines(output)}
-    return {tool: found.get(tool, {"problem": f"{tool} {ending}"}) for tool in tools}
+    return {
+        tool: found.get(tool, {"problem": sentence.format(tool=tool, **places)}) for tool in tools
+    }
 
 
 def _json_lines(output: str) -> Iterator[dict[str, Any]]:
@@ -272,12 +282,15 @@ def _json_lines(output: str) -> Iterator[dict[str, Any]]:
             return
 
 
-def _ending(code: int, errors: str) -> str:
-    """Say in half a sentence how a process ended that gave no answer."""
+def _ending(code: int, errors: str) -> tuple[str, dict[str, str]]:
+    """Say how a process ended that gave no answer: a sentence, and what to fill in."""
     if code < 0:
-        return f"was ended by the system (signal {-code}), most likely for want of memory."
-    last = next((line for line in reversed(errors.splitlines()) if line.strip()), "no message")
-    return f"could not run: {last.strip()[:200]}"
+        return _(
+            "{tool} was ended by the system (signal {signal}), most likely for want of memory."
+        ), {"signal": str(-code)}
+    last = next((line for line in reversed(errors.splitlines()) if line.strip()), "")
+    message = last.strip()[:200] or _("no message")
+    return _("{tool} could not run: {message}"), {"message": message}
 
 
 # ---------------------------------------------------------------------- reports
@@ -389,14 +402,17 @@ class _Notes:
 
     def _sentence(self, cause: Cause) -> str:
         factors = self._factors[cause]
-        each = f" ({factors.copy().pop()} for each element)" if _one_above_0(factors) else ""
-        places = len(self._where[cause])
-        return _SENTENCES[cause].format(
+        each = (
+            _(" ({n} for each element)").format(n=factors.copy().pop())
+            if _one_above_0(factors)
+            else ""
+        )
+        return _(_SENTENCES[cause]).format(
             tool=self.tool,
             macs=count(abs(self._macs[cause])),
             params=count(abs(self._params[cause])),
             classes=_listed(self._classes[cause]),
-            modules="1 module" if places == 1 else f"{count(places)} modules",
+            modules=n_("{n} module", "{n} modules", len(self._where[cause])),
             each=each,
             where=_listed(self._where[cause]),
         )
@@ -408,54 +424,56 @@ def _one_above_0(factors: set[int]) -> bool:
 
 def _listed(items: Iterable[str], most: int = 3) -> str:
     """Join: "a, b and c", "a, b, c and 4 more"; the empty path is the model itself."""
-    names = [item or "the model itself" for item in items]
+    names = [item or _("the model itself") for item in items]
     if len(names) > most:
-        return f"{', '.join(names[:most])} and {len(names) - most} more"
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+        return _("{names} and {n} more").format(
+            names=_(", ").join(names[:most]), n=len(names) - most
+        )
+    return _(" and ").join(filter(None, (_(", ").join(names[:-1]), names[-1])))
 
 
 _SENTENCES: dict[Cause, str] = {
-    "attention as functions": (
+    "attention as functions": N_(
         "The matrix products of attention (QKᵀ and AV) in {modules} ({classes}) are function "
         "calls, which hooks on modules never see: {macs} MACs are missing."
     ),
-    "layers as functions": (
+    "layers as functions": N_(
         "Layers that {modules} ({classes}) compute by calling functions on weights pass no "
         "module that a hook could sit on: {macs} MACs are missing."
     ),
-    "no rule": "{tool} has no rule for {classes} and counts 0 for it: {macs} MACs are missing.",
-    "not called": (
+    "no rule": N_("{tool} has no rule for {classes} and counts 0 for it: {macs} MACs are missing."),
+    "not called": N_(
         "In {tool}'s run {modules} ({classes}) were not called, because torch fuses their layer "
         "into one function on real tensors: {macs} MACs are missing."
     ),
-    "tokens ignored": (
+    "tokens ignored": N_(
         "A linear layer's MACs are taken to be batch × weights, although {modules} apply theirs "
         "to every token or pixel: {macs} MACs are missing."
     ),
-    "bias counted": "Additions of a bias are counted in {modules}: {macs} more.",
-    "normalization counted": (
+    "bias counted": N_("Additions of a bias are counted in {modules}: {macs} more."),
+    "normalization counted": N_(
         "Normalization ({classes}) is counted in {modules}{each}: {macs} more."
     ),
-    "other arithmetic counted": (
+    "other arithmetic counted": N_(
         "Arithmetic without multiply-accumulates is counted in {modules} ({classes}): {macs} more."
     ),
-    "transposed convolution": (
+    "transposed convolution": N_(
         "A transposed convolution's weights are multiplied by the positions of its output; they "
         "are applied at those of its input: a difference of {macs} MACs in {modules}."
     ),
-    "parameters outside layers": (
+    "parameters outside layers": N_(
         "Parameters that {where} ({classes}) hold themselves belong to no layer {tool} has a rule "
         "for: {params} parameters are missing."
     ),
-    "parameters never executed": (
+    "parameters never executed": N_(
         "Modules that a forward pass in eval mode never calls ({where}) are not seen: {params} "
         "parameters are missing."
     ),
-    "parameters used elsewhere": (
+    "parameters used elsewhere": N_(
         "Weights of {where} are read by another module's function, while their own module is "
         "never called: {params} parameters are missing."
     ),
-    "shared parameters": (
+    "shared parameters": N_(
         "Parameters that {where} share are counted once for each of them: {params} too many."
     ),
 }
@@ -579,7 +597,7 @@ def _weight(op: OpRecord) -> Shape:
 
 def _thop_transposed_weight(op: OpRecord) -> Shape:
     """thop multiplies output channels by input channels / groups."""
-    _, per_group, *kernel = _weight(op)
+    _inputs, per_group, *kernel = _weight(op)
     groups = int(op.attrs.get("groups", 1))
     channels_in = op.input_tensors[0].shape[1]
     return (per_group * groups, channels_in // groups, *kernel)
@@ -610,7 +628,7 @@ def _explain_params(trace: Trace, rows: list[_Row], notes: _Notes) -> None:
         where, module_class = record.name.rpartition(".")[0], ""
         module_class = classes.get(where, "")
         if times > 1:
-            sharing = " and ".join(holders)
+            sharing = _(" and ").join(holders)
             notes.add("shared parameters", sharing, module_class, params=(times - 1) * record.numel)
         elif times == 0 and spare >= record.numel:
             spare -= record.numel

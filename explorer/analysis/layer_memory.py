@@ -15,6 +15,7 @@ from explorer.analysis.memory import (
     _Plan,
     _weights,
 )
+from explorer.text import n_
 from explorer.trace.records import ParameterRecord, Trace
 
 Shape = tuple[int, ...]
@@ -175,7 +176,7 @@ def _rows(trace: Trace, key: str) -> _Rows | None:
     if not found:
         return None
     return _Rows(
-        f"{len(found)} layers" if is_module else found[0].label,
+        n_("{n} layers", "{n} layers", len(found)) if is_module else found[0].label,
         tuple(dict.fromkeys(row.kind for row in found)),
         tuple((row.first_op, row.last_op) for row in found),
     )

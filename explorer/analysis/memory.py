@@ -323,9 +323,9 @@ def _assumption(dtype: str) -> str:
             "zero points, and sums that a kernel holds in 32 bits, are not counted."
         )
     return _(
-        "Every floating-point weight and activation is {dtype}, {ITEM_BYTES} "
+        "Every floating-point weight and activation is {dtype}, {nbytes} "
         "bytes each; integers and masks are as traced."
-    ).format(dtype=dtype, ITEM_BYTES=ITEM_BYTES[dtype])
+    ).format(dtype=dtype, nbytes=ITEM_BYTES[dtype])
 
 
 # ---------------------------------------------------------------------- training
@@ -948,8 +948,8 @@ def _check_training(
         )
     if optimizer not in OPTIMIZERS:
         raise OptionError(
-            _("There is no optimizer {optimizer!r} here: choose one of {OPTIMIZERS}.").format(
-                optimizer=optimizer, OPTIMIZERS=", ".join(OPTIMIZERS)
+            _("There is no optimizer {optimizer!r} here: choose one of {known}.").format(
+                optimizer=optimizer, known=", ".join(OPTIMIZERS)
             ),
             "optimizer",
         )

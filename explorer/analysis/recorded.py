@@ -8,6 +8,7 @@ from explorer.errors import ExplorerError
 from explorer.latency.calibration import Calibration
 from explorer.latency.records import LatencyRecord
 from explorer.models._registry import OptionValue
+from explorer.text import _
 from explorer.zoo import get_spec
 
 _ASSUMED_LIKE = {"cpu": "Intel Core i7-1185G7 (laptop CPU)"}
@@ -40,14 +41,20 @@ def calibrated_device(found: Calibration) -> Device:
     """
     peaks, environment = dict(found.peaks), found.environment
     if "float32" not in peaks:
-        raise ExplorerError(f"The calibration of {environment.device_name} has no float32 rate.")
+        raise ExplorerError(
+            _("The calibration of {device} has no float32 rate.").format(
+                device=environment.device_name
+            )
+        )
     kind = environment.device.partition(":")[0]
     launch = found.launch_seconds
     if launch is None:
         launch = get_device(_ASSUMED_LIKE.get(kind, _LAUNCH_LIKE_ELSEWHERE)).launch_seconds
     threads = f", {threads_text(environment.threads)}" if kind == "cpu" else ""
     return Device(
-        name=f"{environment.device_name}{threads}, calibrated {environment.date[:10]}",
+        name=_("{device}{threads}, calibrated {date}").format(
+            device=environment.device_name, threads=threads, date=environment.date[:10]
+        ),
         kind="CPU" if kind == "cpu" else "GPU",
         float32=peaks["float32"],
         tf32=peaks.get("tf32"),
@@ -57,9 +64,12 @@ def calibrated_device(found: Calibration) -> Device:
         bandwidth=found.bytes_per_second,
         memory=float(found.memory_bytes or 0),
         launch_seconds=launch,
-        source=f"Measured on {environment.date[:10]} with torch {environment.torch}",
-        checked="A product in each number type and a copy; "
-        + ("a call of a tiny layer." if found.launch_seconds else "the launch is assumed."),
+        source=_("Measured on {date} with torch {torch}").format(
+            date=environment.date[:10], torch=environment.torch
+        ),
+        checked=_("A product in each number type and a copy; a call of a tiny layer.")
+        if found.launch_seconds
+        else _("A product in each number type and a copy; the launch is assumed."),
         launch_measured=found.launch_seconds is not None,
     )
 

@@ -31,6 +31,7 @@ from explorer.analysis.layers import Layer, layers
 from explorer.analysis.published import read_data
 from explorer.analysis.units import percent, rounded
 from explorer.errors import ExplorerError
+from explorer.text import N_, _
 from explorer.trace.records import OpRecord, Shape, TensorRecord, Trace
 
 Bound = Literal["compute", "memory", "launch", "none"]
@@ -87,8 +88,10 @@ class Device(NamedTuple):
         """
         if tf32 and dtype != "float32":
             raise ExplorerError(
-                f"TF32 is a way to multiply float32 tensors, so it cannot be used with {dtype}: "
-                "choose float32, or leave TF32 out."
+                _(
+                    "TF32 is a way to multiply float32 tensors, so it cannot be used with {dtype}: "
+                    "choose float32, or leave TF32 out."
+                ).format(dtype=dtype)
             )
         wanted = "tf32" if tf32 else dtype
         peaks = {"tf32": self.tf32, **{name: getattr(self, name) for name in DTYPES}}
@@ -96,8 +99,9 @@ class Device(NamedTuple):
         if found is None or not found > 0:
             names = ", ".join(name for name in DTYPES if (peaks[name] or 0) > 0)
             raise ExplorerError(
-                f"There is no peak rate for {'TF32' if tf32 else repr(dtype)} on the "
-                f"{self.name}: choose {names}."
+                _("There is no peak rate for {dtype} on the {device}: choose {names}.").format(
+                    dtype="TF32" if tf32 else repr(dtype), device=self.name, names=names
+                )
             )
         return found
 
@@ -127,9 +131,13 @@ def get_device(name: str) -> Device:
     if not found and wanted:
         found = [device for device in devices() if wanted in device.name.casefold()]
     if len(found) != 1:
-        what = "more than one device" if found else "no device"
         names = ", ".join(device.name for device in found or devices())
-        raise ExplorerError(f"There is {what} called {name!r}: choose one of {names}.")
+        sentence = (
+            _("There is more than one device called {name!r}: choose one of {names}.")
+            if found
+            else _("There is no device called {name!r}: choose one of {names}.")
+        )
+        raise ExplorerError(sentence.format(name=name, names=names))
     return found[0]
 
 
@@ -156,24 +164,29 @@ def calibrated(
     Raises:
         ExplorerError: a measured value that is not above 0, or no peak rate for `dtype`.
     """
-    for name, value in (("bandwidth", measured_bandwidth), ("peak", measured_peak)):
+    for sentence, value in (
+        (N_("The measured bandwidth is {value!r}: it should be above 0."), measured_bandwidth),
+        (N_("The measured peak is {value!r}: it should be above 0."), measured_peak),
+    ):
         if not (0 < value < math.inf):
-            raise ExplorerError(f"The measured {name} is {value!r}: it should be above 0.")
+            raise ExplorerError(_(sentence).format(value=value))
     factor = measured_peak / device.peak(dtype, tf32=tf32)
 
     def scaled(peak: float | None) -> float | None:
         return None if peak is None else factor * peak
 
     return device._replace(
-        name=f"{device.name}, calibrated",
+        name=_("{device}, calibrated").format(device=device.name),
         float32=scaled(device.float32),
         tf32=scaled(device.tf32),
         float16=scaled(device.float16),
         bfloat16=scaled(device.bfloat16),
         int8=scaled(device.int8),
         bandwidth=float(measured_bandwidth),
-        checked=f"Bandwidth and the {'TF32' if tf32 else dtype} peak are measured; the other "
-        f"peaks are the datasheet's, scaled by {rounded(factor)}.",
+        checked=_(
+            "Bandwidth and the {dtype} peak are measured; the other "
+            "peaks are the datasheet's, scaled by {factor}."
+        ).format(dtype="TF32" if tf32 else dtype, factor=rounded(factor)),
     )
 
 
@@ -315,20 +328,33 @@ class Prediction:
 
     def statement(self) -> str:
         """Sentences that say what the numbers are and are not."""
-        overhead = (
-            f"with {rounded(1e6 * self.device.launch_seconds)} µs for each launch "
-            f"({'measured' if self.device.launch_measured else 'an assumption'})"
-            if self.launch
-            else "without launch overhead"
-        )
-        text = (
-            f"Predicted, not measured: {self.model} on {self.device.name} in "
-            f"{self.dtype}{' (TF32)' if self.tf32 else ''}, batch of {self.batch}, by the roofline "
-            f"model {overhead}."
+        text = self._basis().format(
+            model=self.model,
+            device=self.device.name,
+            dtype=f"{self.dtype}{' (TF32)' if self.tf32 else ''}",
+            batch=self.batch,
+            launch_us=rounded(1e6 * self.device.launch_seconds),
         )
         if self.lower_bound:
-            text += " At least: the arithmetic of an op is not known and not in the time."
+            text += _(" At least: the arithmetic of an op is not known and not in the time.")
         return text
+
+    def _basis(self) -> str:
+        """What the prediction is made with, with places for the numbers."""
+        if not self.launch:
+            return _(
+                "Predicted, not measured: {model} on {device} in {dtype}, batch of {batch}, "
+                "by the roofline model without launch overhead."
+            )
+        if self.device.launch_measured:
+            return _(
+                "Predicted, not measured: {model} on {device} in {dtype}, batch of {batch}, "
+                "by the roofline model with {launch_us} µs for each launch (measured)."
+            )
+        return _(
+            "Predicted, not measured: {model} on {device} in {dtype}, batch of {batch}, "
+            "by the roofline model with {launch_us} µs for each launch (an assumption)."
+        )
 
 
 def predict(
@@ -356,9 +382,11 @@ def predict(
     """
     if not (device.bandwidth > 0 and device.launch_seconds >= 0):
         raise ExplorerError(
-            f"The {device.name} has a bandwidth of {device.bandwidth!r} bytes a second and "
-            f"{device.launch_seconds!r} s for a launch: the first should be above 0, the second "
-            "not below it."
+            _(
+                "The {device} has a bandwidth of {bandwidth!r} bytes a second and "
+                "{launch!r} s for a launch: the first should be above 0, the second "
+                "not below it."
+            ).format(device=device.name, bandwidth=device.bandwidth, launch=device.launch_seconds)
         )
     peak = device.peak(dtype, tf32=tf32)
     vector_peak = device.peak("float32")
@@ -566,14 +594,16 @@ def _share(ops: Iterable[OpTime]) -> float:
 
 def _check_comparable(one: Prediction, other: Prediction) -> None:
     for what, mine, theirs in (
-        ("device", one.device, other.device),
-        ("element type", (one.dtype, one.tf32), (other.dtype, other.tf32)),
-        ("treatment of launches", one.launch, other.launch),
+        (N_("device"), one.device, other.device),
+        (N_("element type"), (one.dtype, one.tf32), (other.dtype, other.tf32)),
+        (N_("treatment of launches"), one.launch, other.launch),
     ):
         if mine != theirs:
             raise ExplorerError(
-                f"{one.model} and {other.model} can be compared only if both are predicted with "
-                f"the same {what}."
+                _(
+                    "{one} and {other} can be compared only if both are predicted with "
+                    "the same {what}."
+                ).format(one=one.model, other=other.model, what=_(what))
             )
 
 
@@ -584,52 +614,113 @@ def _on_reference(prediction: Prediction, reference: Prediction | None) -> Itera
     faster = prediction.images_per_second / reference.images_per_second
     if not (fewer > 1 and faster < fewer):
         return
-    gain = f"only {rounded(faster)} times faster" if faster >= 1 else "no faster at all"
-    yield (
-        f"{prediction.model} has {rounded(fewer)} times fewer MACs an image than "
-        f"{reference.model} but should be {gain}: it does "
-        f"{rounded(prediction.intensity)} operations for each byte it moves, {reference.model} "
-        f"{rounded(reference.intensity)}, and it launches {prediction.launches:,} kernels, "
-        f"{reference.model} {reference.launches:,}."
+    sentence = (
+        _(
+            "{model} has {fewer} times fewer MACs an image than {reference} but should be only "
+            "{faster} times faster: it does {intensity} operations for each byte it moves, "
+            "{reference} {reference_intensity}, and it launches {launches:,} kernels, "
+            "{reference} {reference_launches:,}."
+        )
+        if faster >= 1
+        else _(
+            "{model} has {fewer} times fewer MACs an image than {reference} but should be no "
+            "faster at all: it does {intensity} operations for each byte it moves, "
+            "{reference} {reference_intensity}, and it launches {launches:,} kernels, "
+            "{reference} {reference_launches:,}."
+        )
+    )
+    yield sentence.format(
+        model=prediction.model,
+        reference=reference.model,
+        fewer=rounded(fewer),
+        faster=rounded(faster),
+        intensity=rounded(prediction.intensity),
+        reference_intensity=rounded(reference.intensity),
+        launches=prediction.launches,
+        reference_launches=reference.launches,
     )
 
 
 def _on_bounds(prediction: Prediction, found: Bottlenecks) -> Iterator[str]:
-    name = f"{prediction.device.name} in {'TF32' if prediction.tf32 else prediction.dtype}"
-    yield (
-        f"{name} needs {rounded(found.ridge)} operations for each byte to be busy computing; "
-        f"{prediction.model} does {rounded(found.intensity)} on average."
+    yield _(
+        "{device} in {dtype} needs {ridge} operations for each byte to be busy computing; "
+        "{model} does {intensity} on average."
+    ).format(
+        device=prediction.device.name,
+        dtype="TF32" if prediction.tf32 else prediction.dtype,
+        ridge=rounded(found.ridge),
+        model=prediction.model,
+        intensity=rounded(found.intensity),
     )
     shares = (
-        (found.memory_share, "ops that wait for memory: more arithmetic there would cost nothing"),
-        (found.compute_share, "ops that the arithmetic itself limits"),
-        (found.launch_share, "ops that are over before the next one can be launched"),
+        (
+            found.memory_share,
+            N_(
+                "{share} of the time is in ops that wait for memory: more arithmetic there "
+                "would cost nothing."
+            ),
+        ),
+        (
+            found.compute_share,
+            N_("{share} of the time is in ops that the arithmetic itself limits."),
+        ),
+        (
+            found.launch_share,
+            N_("{share} of the time is in ops that are over before the next one can be launched."),
+        ),
     )
-    for share, what in sorted(shares, reverse=True):
+    for share, sentence in sorted(shares, reverse=True):
         if share:
-            yield f"{percent(share)} of the time is in {what}."
+            yield _(sentence).format(share=percent(share))
 
 
 def _on_kinds(found: Bottlenecks) -> Iterator[str]:
-    for time, macs, what in (
-        (found.elementwise_time, found.elementwise_macs, "Normalization, activation, addition "
-         "and other elementwise ops"),
-        (found.depthwise_time, found.depthwise_macs, "Depthwise convolutions"),
-    ):  # fmt: skip
+    for time, macs, sentence in (
+        (
+            found.elementwise_time,
+            found.elementwise_macs,
+            N_(
+                "Normalization, activation, addition and other elementwise ops take {time} of "
+                "the time and do {macs} of the MACs."
+            ),
+        ),
+        (
+            found.depthwise_time,
+            found.depthwise_macs,
+            N_("Depthwise convolutions take {time} of the time and do {macs} of the MACs."),
+        ),
+    ):
         if time > macs:
-            of_macs = percent(macs) if macs else "none"
-            yield f"{what} take {percent(time)} of the time and do {of_macs} of the MACs."
+            of_macs = percent(macs) if macs else _("none")
+            yield _(sentence).format(time=percent(time), macs=of_macs)
 
 
 def _on_launches(prediction: Prediction, found: Bottlenecks) -> Iterator[str]:
     overhead = math.fsum(op.launch_ms for op in prediction.ops)
     if not overhead:
         return
-    text = (
-        f"{found.launches:,} launches cost {percent(overhead / prediction.ms)} of the time at "
-        f"{'a measured' if prediction.device.launch_measured else 'an assumed'} "
-        f"{rounded(1e6 * prediction.device.launch_seconds)} µs each"
+    measured, dominant = prediction.device.launch_measured, found.launch_share > 0.5
+    yield _(_ON_LAUNCHES[measured, dominant]).format(
+        launches=found.launches,
+        share=percent(overhead / prediction.ms),
+        launch_us=rounded(1e6 * prediction.device.launch_seconds),
     )
-    if found.launch_share > 0.5:
-        text += "; a larger batch, fused ops or a captured graph would help more than fewer MACs"
-    yield f"{text}."
+
+
+_ON_LAUNCHES = {
+    (True, False): N_(
+        "{launches:,} launches cost {share} of the time at a measured {launch_us} µs each."
+    ),
+    (False, False): N_(
+        "{launches:,} launches cost {share} of the time at an assumed {launch_us} µs each."
+    ),
+    (True, True): N_(
+        "{launches:,} launches cost {share} of the time at a measured {launch_us} µs each; "
+        "a larger batch, fused ops or a captured graph would help more than fewer MACs."
+    ),
+    (False, True): N_(
+        "{launches:,} launches cost {share} of the time at an assumed {launch_us} µs each; "
+        "a larger batch, fused ops or a captured graph would help more than fewer MACs."
+    ),
+}
+"""Whether a launch was measured, and whether launches take most of the time -> the sentence."""

@@ -14,6 +14,7 @@ from math import prod
 from typing import NamedTuple
 
 from explorer.analysis.strides import Strides, merges, strides_of
+from explorer.text import N_
 from explorer.trace.records import OpRecord, TensorRecord, Trace, Value
 
 ITEM_BYTES = {
@@ -73,8 +74,8 @@ class _Step(NamedTuple):
             return []
         record, storage = self.operands[place][:2]
         if self.op.in_place and place == 0:
-            return [self.besides("copy of the input", prod(record.shape), record.dtype)]
-        return self._known("input", record, storage)
+            return [self.besides(N_("copy of the input"), prod(record.shape), record.dtype)]
+        return self._known(N_("input"), record, storage)
 
     def operand_list(self, places: Iterable[int]) -> list[Saved]:
         return [item for place in places for item in self.operand(place)]
@@ -82,7 +83,7 @@ class _Step(NamedTuple):
     def output(self, place: int = 0) -> list[Saved]:
         if place >= len(self.op.storages):
             return []
-        return self._known("output", self.op.outputs[place], self.op.storages[place])
+        return self._known(N_("output"), self.op.outputs[place], self.op.storages[place])
 
     def _known(self, what: str, record: TensorRecord, storage: int) -> list[Saved]:
         if storage < 0:
@@ -150,7 +151,7 @@ def _linear(step: _Step) -> list[Saved]:
     if kept and kept[0].storage == step.operands[0].storage and strides is not None:
         if merges(record.shape[:-1], strides[:leading]):
             return kept
-        kept[0] = step.besides("copy of the input", prod(record.shape), record.dtype)
+        kept[0] = step.besides(N_("copy of the input"), prod(record.shape), record.dtype)
     return kept
 
 
@@ -163,7 +164,9 @@ def _matmul(step: _Step) -> list[Saved]:
             if storage != item.storage or batch < 2 or strides is None:
                 continue
             if not merges(record.shape[:batch], strides[:batch]):
-                kept[place] = step.besides("copy of the input", prod(record.shape), record.dtype)
+                kept[place] = step.besides(
+                    N_("copy of the input"), prod(record.shape), record.dtype
+                )
     return kept
 
 
@@ -184,20 +187,23 @@ def _batch_norm(step: _Step) -> list[Saved]:
     kept = step.operand(0)
     if step.op.attrs.get("training", True):
         channels = step.op.outputs[0].shape[1]
-        kept.append(step.besides("statistics", 2 * channels, _STATISTIC, per_image=False))
+        kept.append(step.besides(N_("statistics"), 2 * channels, _STATISTIC, per_image=False))
     return kept
 
 
 def _layer_norm(step: _Step) -> list[Saved]:
     """The input, and mean and inverse deviation of each group of normalized elements."""
     size = prod(step.op.attrs["normalized_shape"])
-    return [*step.operand(0), step.besides("statistics", 2 * step.out_elements // size, _STATISTIC)]
+    return [
+        *step.operand(0),
+        step.besides(N_("statistics"), 2 * step.out_elements // size, _STATISTIC),
+    ]
 
 
 def _group_norm(step: _Step) -> list[Saved]:
     """The input, and mean and inverse deviation of each group of each image."""
     groups = step.op.outputs[0].shape[0] * step.op.attrs["num_groups"]
-    return [*step.operand(0), step.besides("statistics", 2 * groups, _STATISTIC)]
+    return [*step.operand(0), step.besides(N_("statistics"), 2 * groups, _STATISTIC)]
 
 
 def _instance_norm(step: _Step) -> list[Saved]:
@@ -205,9 +211,9 @@ def _instance_norm(step: _Step) -> list[Saved]:
     channels = prod(step.op.outputs[0].shape[:2])
     kept = step.operand(0)
     if step.op.attrs.get("use_input_stats", True):
-        kept.append(step.besides("statistics", 2 * channels, _STATISTIC))
+        kept.append(step.besides(N_("statistics"), 2 * channels, _STATISTIC))
     if any(operand.record.shape == step.op.outputs[0].shape[1:2] for operand in step.operands):
-        kept.append(step.besides("copy of the weight", channels, _STATISTIC))
+        kept.append(step.besides(N_("copy of the weight"), channels, _STATISTIC))
     return kept
 
 
@@ -215,22 +221,25 @@ def _rms_norm(step: _Step) -> list[Saved]:
     """The input and its inverse root mean squares, and their product if there is a weight."""
     size = prod(step.op.attrs["normalized_shape"])
     elements = step.out_elements
-    kept = [*step.operand(0), step.besides("statistics", elements // size, _STATISTIC)]
+    kept = [*step.operand(0), step.besides(N_("statistics"), elements // size, _STATISTIC)]
     if len(step.operands) > 1:
-        kept.append(step.besides("normalized input", elements, step.op.outputs[0].dtype))
+        kept.append(step.besides(N_("normalized input"), elements, step.op.outputs[0].dtype))
     return kept
 
 
 def _log_sigmoid(step: _Step) -> list[Saved]:
     """The input, and what the result was computed by."""
-    return [*step.operand(0), step.besides("buffer", step.out_elements, step.op.outputs[0].dtype)]
+    return [
+        *step.operand(0),
+        step.besides(N_("buffer"), step.out_elements, step.op.outputs[0].dtype),
+    ]
 
 
 def _max_pool(step: _Step) -> list[Saved]:
     """The input, and where in it each maximum stood."""
     if len(step.op.outputs) > 1:
         return step.operand(0) + step.output(1)
-    return [*step.operand(0), step.besides("indices", step.out_elements, _INDEX)]
+    return [*step.operand(0), step.besides(N_("indices"), step.out_elements, _INDEX)]
 
 
 def _adaptive_avg_pool(step: _Step) -> list[Saved]:
@@ -244,7 +253,7 @@ def _dropout(step: _Step) -> list[Saved]:
     attrs = step.op.attrs
     if not attrs.get("train", True) or not attrs.get("p", 0.5):
         return []
-    return [step.besides("mask", step.out_elements, step.op.outputs[0].dtype)]
+    return [step.besides(N_("mask"), step.out_elements, step.op.outputs[0].dtype)]
 
 
 def _feature_dropout(step: _Step) -> list[Saved]:
@@ -252,13 +261,17 @@ def _feature_dropout(step: _Step) -> list[Saved]:
     attrs, record = step.op.attrs, step.op.outputs[0]
     if not attrs.get("train", True) or not attrs.get("p", 0.5):
         return []
-    return [step.besides("mask", prod(record.shape[:2]), record.dtype)]
+    return [step.besides(N_("mask"), prod(record.shape[:2]), record.dtype)]
 
 
 def _attention(step: _Step) -> list[Saved]:
     """Query, key, value and output, and one logarithm for each query: no attention map."""
     logarithms = step.out_elements // step.op.outputs[0].shape[-1]
-    return [*_all_inputs(step), *step.output(), step.besides("statistics", logarithms, _STATISTIC)]
+    return [
+        *_all_inputs(step),
+        *step.output(),
+        step.besides(N_("statistics"), logarithms, _STATISTIC),
+    ]
 
 
 def _condition(step: _Step) -> list[Saved]:

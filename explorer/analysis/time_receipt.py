@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from explorer.analysis.roofline import OpTime, Prediction
 from explorer.analysis.units import compact, count, rounded
+from explorer.text import _, n_
 
 _MOST_OPS = 4
 
@@ -66,10 +67,10 @@ def time_receipt(prediction: Prediction, key: str) -> TimeReceipt | None:
     ms = sum(row.ms for row in rows)
     ops = [op for row in rows for op in prediction.ops[row.first_op : row.last_op] if op.launches]
     lines = [] if is_module or len(ops) > _MOST_OPS else [*_worked(prediction, ops)]
-    lines += _summed(parts, "The longer of both, and the launch" if len(ops) == 1 else "")
+    lines += _summed(parts, _("The longer of both, and the launch") if len(ops) == 1 else "")
     return TimeReceipt(
         key=key,
-        title=f"{len(rows)} layers" if is_module else rows[0].label,
+        title=n_("{n} layers", "{n} layers", len(rows)) if is_module else rows[0].label,
         kinds=tuple(dict.fromkeys(row.kind for row in rows)),
         macs=sum(row.macs for row in rows),
         operations=sum(row.operations for row in rows),
@@ -92,9 +93,11 @@ def _worked(prediction: Prediction, ops: list[OpTime]) -> Iterator[TimeLine]:
         if other:
             terms.append(f"{count(other)} / {compact(device.peak('float32'))}/s")
         if terms:
-            yield TimeLine(f"{name}arithmetic", " + ".join(terms), f"{rounded(op.compute_ms)} ms")
+            yield TimeLine(
+                name + _("arithmetic"), " + ".join(terms), f"{rounded(op.compute_ms)} ms"
+            )
         yield TimeLine(
-            f"{name}bytes",
+            name + _("bytes"),
             f"{count(round(op.nbytes))} B / {compact(device.bandwidth)}B/s",
             f"{rounded(op.memory_ms)} ms",
         )
@@ -104,7 +107,7 @@ def _summed(parts: dict[str, float], label: str) -> Iterator[TimeLine]:
     compute, memory, launch = (rounded(parts[name]) for name in ("compute", "memory", "launch"))
     total = rounded(sum(parts.values()))
     yield TimeLine(
-        label or "Ops limited by arithmetic, by memory, and all launches",
+        label or _("Ops limited by arithmetic, by memory, and all launches"),
         " + ".join((compute, memory, launch)),
         f"{total} ms",
     )

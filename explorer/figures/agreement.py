@@ -14,19 +14,28 @@ from explorer.analysis.units import compact, rounded
 from explorer.figures._layout import styled
 from explorer.figures.theme import INK, KIND_COLORS, MUTED_INK, tint
 from explorer.figures.timeline import GROUPS
-from explorer.text import _
+from explorer.text import N_, _
 
 _LOOKS: Final = {
-    "plain": ("linear", "circle"),
-    "branches": ("pooling", "square"),
-    "residual and dense": ("convolution", "diamond"),
-    "small": ("activation", "triangle-up"),
-    "transformers": ("attention", "star"),
-    "others": ("elementwise", "x"),
+    N_("plain"): ("linear", "circle"),
+    N_("branches"): ("pooling", "square"),
+    N_("residual and dense"): ("convolution", "diamond"),
+    N_("small"): ("activation", "triangle-up"),
+    N_("transformers"): ("attention", "star"),
+    N_("others"): ("elementwise", "x"),
 }
 """Group of families -> the kind whose colour it borrows, and its symbol."""
 _TRANSFORMERS: Final = ("beit", "cait", "deit", "eva", "swin", "vit", "xcit")
 """How timm's files of transformers begin that do not say so."""
+TAKEN: Final = {
+    "measured": N_("Measured, ms"), "recorded": N_("Recorded, ms"), "imported": N_("Imported, ms")
+}  # fmt: skip
+"""How times were had -> the title of their axis or column."""
+_TITLES: Final = {
+    "measured": N_("Measured against predicted time"),
+    "recorded": N_("Recorded against predicted time"),
+    "imported": N_("Imported against predicted time"),
+}
 _TICKS: Final = [m * 10.0**e for e in range(-3, 6) for m in (1, 2, 5)]
 
 
@@ -55,7 +64,7 @@ def predicted_against_taken(
                 x=[each.predicted_ms for each in members],
                 y=[each.taken_ms for each in members],
                 mode="markers",
-                name=group,
+                name=_(group),
                 marker={
                     "color": KIND_COLORS[theme][kind],
                     "symbol": symbol,
@@ -69,7 +78,7 @@ def predicted_against_taken(
     _rings(figure, [each for each in compared if each.name == marked], theme)
     styled(
         figure,
-        _("{capitalize} against predicted time").format(capitalize=took.capitalize()),
+        _(_TITLES.get(took, _TITLES["imported"])),
         theme,
         height=520,
     )
@@ -81,8 +90,8 @@ def predicted_against_taken(
         "ticktext": [f"{value:,g}" for value in _ticks(low, high)],
         "showgrid": True,
     }
-    figure.update_xaxes(**axis, title_text="Predicted, ms")
-    figure.update_yaxes(**axis, title_text=f"{took.capitalize()}, ms")
+    figure.update_xaxes(**axis, title_text=_("Predicted, ms"))
+    figure.update_yaxes(**axis, title_text=_(TAKEN.get(took, TAKEN["imported"])))
     return figure.update_layout(hovermode="closest", margin={"b": 64}, legend_traceorder="normal")
 
 
@@ -103,16 +112,16 @@ def _band(figure: go.Figure, low: float, high: float, theme: str) -> None:
     edge = {"color": MUTED_INK[theme], "width": 1, "dash": "dot"}
     figure.add_scatter(
         x=[low, high], y=[2 * low, 2 * high], mode="lines", line=edge, showlegend=False,
-        hoverinfo="skip", name="twice",
+        hoverinfo="skip", name=_("twice"),
     )  # fmt: skip
     figure.add_scatter(
         x=[low, high], y=[low / 2, high / 2], mode="lines", line=edge, fill="tonexty",
-        fillcolor=tint(MUTED_INK[theme], theme, 0.1), name="within a factor of 2",
+        fillcolor=tint(MUTED_INK[theme], theme, 0.1), name=_("within a factor of 2"),
         hoverinfo="skip",
     )  # fmt: skip
     figure.add_scatter(
         x=[low, high], y=[low, high], mode="lines", line={"color": INK[theme], "width": 1.5},
-        name="as predicted", hoverinfo="skip",
+        name=_("as predicted"), hoverinfo="skip",
     )  # fmt: skip
 
 
@@ -140,12 +149,26 @@ def _letters(name: str) -> str:
 
 def _card(each: Compared, took: str) -> str:
     ratio = each.ratio
-    how = f"{rounded(ratio)} times slower" if ratio >= 1 else f"{rounded(1 / ratio)} times faster"
     label = f", {escape(each.label)}" if each.label else ""
-    return (
-        f"<b>{escape(each.name)}</b>{label}<br>{took} {rounded(each.taken_ms)} ms<br>"
-        f"predicted {rounded(each.predicted_ms)} ms: {how} than predicted<br>"
-        f"{compact(each.macs)} MACs"
+    text = (
+        _(
+            "<b>{name}</b>{label}<br>{took} {taken} ms<br>predicted {predicted} ms: "
+            "{ratio} times slower than predicted<br>{macs} MACs"
+        )
+        if ratio >= 1
+        else _(
+            "<b>{name}</b>{label}<br>{took} {taken} ms<br>predicted {predicted} ms: "
+            "{ratio} times faster than predicted<br>{macs} MACs"
+        )
+    )
+    return text.format(
+        name=escape(each.name),
+        label=label,
+        took=_(took),
+        taken=rounded(each.taken_ms),
+        predicted=rounded(each.predicted_ms),
+        ratio=rounded(ratio if ratio >= 1 else 1 / ratio),
+        macs=compact(each.macs),
     )
 
 

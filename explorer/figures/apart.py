@@ -10,6 +10,7 @@ from explorer.analysis.apart import Part, Parts
 from explorer.analysis.units import percent, rounded
 from explorer.figures._layout import mark_selection, styled
 from explorer.figures.theme import INK, kind_color
+from explorer.text import _
 
 
 def part_bars(parts: Parts, *, theme: str = "light", selected: str = "") -> go.Figure:
@@ -28,22 +29,22 @@ def part_bars(parts: Parts, *, theme: str = "light", selected: str = "") -> go.F
     for kind in dict.fromkeys(part.kind for part in parts.parts):
         bars = [(number, part) for number, part in numbered if part.kind == kind]
         figure.add_bar(
-            x=[number for number, _ in bars],
-            y=[part.measured_ms for _, part in bars],
-            name=kind,
+            x=[number for number, _part in bars],
+            y=[part.measured_ms for _number, part in bars],
+            name=_(kind),
             width=0.85,
             marker={"color": kind_color(kind, theme), "line_width": 0},
-            customdata=[[part.key] for _, part in bars],
-            text=[_part_card(part, parts) for _, part in bars],
+            customdata=[[part.key] for _number, part in bars],
+            text=[_part_card(part, parts) for _number, part in bars],
             textposition="none",
             hovertemplate="%{text}<extra></extra>",
         )
     told = [(number, part) for number, part in numbered if part.predicted_ms is not None]
     figure.add_scatter(
-        x=[number for number, _ in told],
-        y=[part.predicted_ms for _, part in told],
+        x=[number for number, _part in told],
+        y=[part.predicted_ms for _number, part in told],
         mode="markers",
-        name="predicted",
+        name=_("predicted"),
         marker={
             "symbol": "line-ew",
             "size": max(4, min(14, 560 / max(len(numbered), 1))),
@@ -52,12 +53,12 @@ def part_bars(parts: Parts, *, theme: str = "light", selected: str = "") -> go.F
         hoverinfo="skip",
     )
     mark_selection(figure, [part.key for part in parts.parts], selected, theme)
-    title = f"Measured time by layer: {rounded(parts.layers_ms)} ms in layers"
+    title = _("Measured time by layer: {ms} ms in layers").format(ms=rounded(parts.layers_ms))
     styled(figure, title, theme, height=400)
     figure.update_xaxes(
         range=[0.3, max(len(numbered), 6) + 0.7],
         showticklabels=False,
-        title_text=f"{len(numbered)} calls of layers, in execution order",
+        title_text=_("{n} calls of layers, in execution order").format(n=len(numbered)),
     )
     figure.update_yaxes(title_text="ms", rangemode="tozero")
     figure.update_layout(barmode="overlay", hovermode="closest", clickmode="event+select")
@@ -65,11 +66,18 @@ def part_bars(parts: Parts, *, theme: str = "light", selected: str = "") -> go.F
 
 
 def _part_card(part: Part, parts: Parts) -> str:
-    predicted = "not predicted"
+    predicted = _("not predicted")
     if part.predicted_ms is not None:
-        predicted = f"predicted {rounded(part.predicted_ms)} ms"
+        predicted = _("predicted {ms} ms").format(ms=rounded(part.predicted_ms))
     share = part.measured_ms / parts.hooked_ms if parts.hooked_ms else 0.0
-    return (
-        f"<b>{escape(part.key)}</b><br>{escape(part.module_class)}, {part.kind}<br>"
-        f"measured {rounded(part.measured_ms)} ms ({percent(share)} of the pass)<br>{predicted}"
+    return _(
+        "<b>{key}</b><br>{module_class}, {kind}<br>"
+        "measured {ms} ms ({share} of the pass)<br>{predicted}"
+    ).format(
+        key=escape(part.key),
+        module_class=escape(part.module_class),
+        kind=_(part.kind),
+        ms=rounded(part.measured_ms),
+        share=percent(share),
+        predicted=predicted,
     )

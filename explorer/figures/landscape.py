@@ -384,7 +384,11 @@ def _labels(
         if box.start < 0 or box.end > _WIDTH:  # it would run over the axis, or out of the chart
             to_right = not to_right
             box = _box(each.title, spots[each.name], to_right, upwards)
-            crowded = [_Box(left - 6, left + 6, up) for left, up in spots.values()]
+            crowded = [
+                _Box(left - 6, left + 6, up)
+                for name, (left, up) in spots.items()
+                if name != each.name
+            ]
         if any(map(box.meets, (*taken, *crowded))) or len(taken) >= _LABELS:
             continue
         taken.append(box)

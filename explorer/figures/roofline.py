@@ -14,15 +14,15 @@ from explorer.analysis.roofline import LayerTime, Prediction
 from explorer.analysis.units import compact, count, memory, percent, rounded
 from explorer.figures._layout import mark_selection, styled
 from explorer.figures.theme import INK, MUTED_INK, kind_color
-from explorer.text import _
+from explorer.text import N_, _
 
 _LEAST_DOT, _MOST_DOT = 7, 38
 """Diameters in pixels of a layer that takes no time and of the one that takes most."""
 _BOUNDS: Final = {
-    "compute": "limited by arithmetic",
-    "memory": "waits for memory",
-    "launch": "waits for launches",
-    "none": "does nothing",
+    "compute": N_("limited by arithmetic"),
+    "memory": N_("waits for memory"),
+    "launch": N_("waits for launches"),
+    "none": N_("does nothing"),
 }
 
 
@@ -50,7 +50,7 @@ def roofline(prediction: Prediction, *, theme: str = "light", selected: str = ""
             x=[row.intensity for row in rows],
             y=[_attained(row) for row in rows],
             mode="markers",
-            name=kind,
+            name=_(kind),
             marker={
                 "color": kind_color(kind, theme),
                 "size": [_diameter(row.share, most) for row in rows],
@@ -73,10 +73,14 @@ def roofline(prediction: Prediction, *, theme: str = "light", selected: str = ""
         560,
     )
     figure.update_xaxes(
-        type="log", title_text="Operations for each byte moved", tickformat="~g", dtick=1
+        type="log", title_text=_("Operations for each byte moved"), tickformat="~g", dtick=1
     )
     figure.update_yaxes(
-        type="log", title_text="Operations a second", tickformat="~s", exponentformat="SI", dtick=1
+        type="log",
+        title_text=_("Operations a second"),
+        tickformat="~s",
+        exponentformat="SI",
+        dtick=1,
     )
     figure.update_layout(hovermode="closest", clickmode="event+select")
     return figure.update_layout(margin={"b": 64})
@@ -92,11 +96,19 @@ def _diameter(share: float, most: float) -> float:
 
 
 def _card(row: LayerTime) -> str:
-    return (
-        f"<b>{row.key}</b><br>{row.label}, {row.kind}<br>"
-        f"{count(row.macs)} MACs<br>{memory(row.nbytes)} moved, "
-        f"{rounded(row.intensity)} operations a byte<br>"
-        f"{rounded(row.ms)} ms ({percent(row.share)} of the time), {_BOUNDS[row.bound]}"
+    return _(
+        "<b>{key}</b><br>{label}, {kind}<br>{macs} MACs<br>{moved} moved, "
+        "{intensity} operations a byte<br>{ms} ms ({share} of the time), {bound}"
+    ).format(
+        key=row.key,
+        label=row.label,
+        kind=_(row.kind),
+        macs=count(row.macs),
+        moved=memory(row.nbytes),
+        intensity=rounded(row.intensity),
+        ms=rounded(row.ms),
+        share=percent(row.share),
+        bound=_(_BOUNDS[row.bound]),
     )
 
 
@@ -125,7 +137,7 @@ def _roof(
             y=[vector, vector],
             mode="lines",
             line={"color": MUTED_INK[theme], "width": 1.25, "dash": "dash"},
-            name="float32 peak, all but products",
+            name=_("float32 peak, all but products"),
             hoverinfo="skip",
         )
     figure.add_vline(x=ridge, line={"color": MUTED_INK[theme], "width": 1, "dash": "dot"})
@@ -158,7 +170,7 @@ def _ring(figure: go.Figure, row: LayerTime, diameter: float, theme: str) -> Non
         x=[row.intensity],
         y=[_attained(row)],
         mode="markers",
-        name="selected",
+        name=_("selected"),
         marker={
             "symbol": "circle-open",
             "size": diameter + 9,
@@ -191,37 +203,37 @@ def time_bars(prediction: Prediction, *, theme: str = "light", selected: str = "
     for kind in dict.fromkeys(row.kind for row in shown):
         bars = [(number, row) for number, row in enumerate(shown, 1) if row.kind == kind]
         figure.add_bar(
-            x=[number for number, _ in bars],
-            y=[row.ms for _, row in bars],
-            name=kind,
+            x=[number for number, _row in bars],
+            y=[row.ms for _number, row in bars],
+            name=_(kind),
             # Said, because Plotly widens the bars of a kind whose layers lie far apart.
             width=0.85,
             marker={"color": kind_color(kind, theme), "line_width": 0},
-            customdata=[[row.key] for _, row in bars],
-            text=[_card(row) for _, row in bars],
+            customdata=[[row.key] for _number, row in bars],
+            text=[_card(row) for _number, row in bars],
             textposition="none",
             hovertemplate="%{text}<extra></extra>",
         )
     figure.add_scatter(
         x=list(range(1, len(shown) + 1)),
         y=list(accumulate(row.share for row in shown)),
-        name="cumulative share",
+        name=_("cumulative share"),
         mode="lines",
         line={"color": MUTED_INK[theme], "width": 1.5, "shape": "hv"},
         hoverinfo="skip",
         secondary_y=True,
     )
     mark_selection(figure, [row.key for row in shown], selected, theme)
-    title = f"Predicted time by layer: {rounded(prediction.ms)} ms in all"
+    title = _("Predicted time by layer: {ms} ms in all").format(ms=rounded(prediction.ms))
     styled(figure, title, theme, height=400)
     figure.update_xaxes(
         range=[0.3, max(len(shown), 6) + 0.7],
         showticklabels=False,
-        title_text=f"{len(shown)} layers that take time, in execution order",
+        title_text=_("{n} layers that take time, in execution order").format(n=len(shown)),
     )
     figure.update_yaxes(title_text="ms", secondary_y=False)
     figure.update_yaxes(
-        title_text="Cumulative share",
+        title_text=_("Cumulative share"),
         tickformat=".0%",
         tickmode="array",
         tickvals=[0, 0.25, 0.5, 0.75, 1],

@@ -86,14 +86,14 @@ def read_records(
         if path.stat().st_size > _LARGEST_FILE:
             raise RecordError(
                 _(
-                    "{name} is larger than {value} MiB: that is no file of measurements, or "
+                    "{name} is larger than {most} MiB: that is no file of measurements, or "
                     "too long a one."
-                ).format(name=path.name, value=_LARGEST_FILE // 2**20)
+                ).format(name=path.name, most=_LARGEST_FILE // 2**20)
             )
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise RecordError(
-            _("{name} cannot be read: {strerror}.").format(name=path.name, strerror=error.strerror)
+            _("{name} cannot be read: {reason}.").format(name=path.name, reason=error.strerror)
         ) from error
     except UnicodeDecodeError as error:
         raise RecordError(
@@ -131,8 +131,8 @@ def parse_records(
             raise RecordError(
                 _(
                     "This is neither JSON lines of ours nor a CSV of timm's inference "
-                    "benchmark, which has the columns {TIMM_COLUMNS}: {missing} is missing."
-                ).format(TIMM_COLUMNS=", ".join(_TIMM_COLUMNS), missing=missing[0])
+                    "benchmark, which has the columns {columns}: {missing} is missing."
+                ).format(columns=", ".join(_TIMM_COLUMNS), missing=missing[0])
             )
         environment = Environment(
             device=_UNKNOWN,
@@ -156,7 +156,7 @@ def parse_records(
         ]
     except csv.Error as error:
         raise RecordError(
-            _("Line {line_num} is no CSV ({error}).").format(line_num=rows.line_num, error=error)
+            _("Line {line} is no CSV ({error}).").format(line=rows.line_num, error=error)
         ) from error
 
 

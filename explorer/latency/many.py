@@ -11,6 +11,7 @@ from explorer.latency.measure import measure_latency
 from explorer.latency.records import LatencyRecord, Progress
 from explorer.latency.runs import Cancel
 from explorer.models._registry import OptionValue
+from explorer.text import _
 
 LONGEST_SECONDS = 2.0
 """Most that one pass may be expected to take; each is run at least five times."""
@@ -99,9 +100,23 @@ def measure_all(
 
 def _too_long(work: Work, seconds: float, kind: str, *, known: bool) -> str:
     """Why a pass is not measured, and what the expectation is taken from."""
-    source = "from the passes of it that were measured" if known else f"on a {kind.upper()}"
-    return (
-        f"{work.title} is not measured: its {work.macs / 1e9:,.1f} billion MACs would take about "
-        f"{seconds:,.1f} s a pass, as expected {source}, and passes of up to "
-        f"{LONGEST_SECONDS:g} s are measured here."
+    text = (
+        _(
+            "{title} is not measured: its {gmacs:,.1f} billion MACs would take about "
+            "{seconds:,.1f} s a pass, as expected from the passes of it that were measured, "
+            "and passes of up to {longest:g} s are measured here."
+        )
+        if known
+        else _(
+            "{title} is not measured: its {gmacs:,.1f} billion MACs would take about "
+            "{seconds:,.1f} s a pass, as expected on a {kind}, "
+            "and passes of up to {longest:g} s are measured here."
+        )
+    )
+    return text.format(
+        title=work.title,
+        gmacs=work.macs / 1e9,
+        seconds=seconds,
+        kind=kind.upper(),
+        longest=LONGEST_SECONDS,
     )

@@ -296,14 +296,19 @@ def _replays(run: Callable[[], object], plan: Plan, stopwatch: Stopwatch, watch:
     limits = plan.settings.limits
     try:
         replay = capture(run)
-        for _ in range(limits.warmup):
+        for _again in range(limits.warmup):
             watch.check()
             replay()
         return _Replays(timed_runs(replay, stopwatch, limits, watch, stage="replaying"))
     except torch.OutOfMemoryError:
-        return _Replays([], "There was not enough memory left for a CUDA graph.")
+        return _Replays([], _("There was not enough memory left for a CUDA graph."))
     except RuntimeError as error:
-        return _Replays([], f"The pass cannot be captured as a CUDA graph: {_reason(error)}")
+        return _Replays(
+            [],
+            _("The pass cannot be captured as a CUDA graph: {reason}").format(
+                reason=_reason(error)
+            ),
+        )
 
 
 def _random_input(shape: Shape, plan: Plan) -> Tensor:
@@ -412,19 +417,21 @@ def _empty_cache(device: torch.device) -> None:
 
 
 def _out_of_memory(model: str, device: torch.device, plan: Plan | None) -> MeasurementError:
-    sentence = f"{device} ran out of memory while {model} was running"
     free = free_memory(device)
     if plan is None or free is None:
         return MeasurementError(
-            _("{sentence}: choose a smaller batch or input.").format(sentence=sentence)
+            _(
+                "{device} ran out of memory while {model} was running: choose a smaller batch "
+                "or input."
+            ).format(device=device, model=model)
         )
     fitting = largest_batch(plan.trace, plan.batch, free, plan.dtype, weights=not plan.in_place)
     # If by the estimate this batch fits, then the estimate is too low for this model.
     fitting = min(fitting, plan.batch // 2)
     return MeasurementError(
-        _("{sentence} at batch {batch:,}: {advice}").format(
-            sentence=sentence, batch=plan.batch, advice=advice(fitting)
-        )
+        _(
+            "{device} ran out of memory while {model} was running at batch {batch:,}: {advice}"
+        ).format(device=device, model=model, batch=plan.batch, advice=advice(fitting))
     )
 
 

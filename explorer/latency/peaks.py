@@ -68,8 +68,8 @@ def measure_peaks(
     """
     if dtype not in DTYPES:
         raise MeasurementError(
-            _("There is no dtype {dtype!r} here: choose {DTYPES}.").format(
-                dtype=dtype, DTYPES=", ".join(DTYPES)
+            _("There is no dtype {dtype!r} here: choose {dtypes}.").format(
+                dtype=dtype, dtypes=", ".join(DTYPES)
             )
         )
     if not max_seconds > 0:
@@ -101,8 +101,8 @@ def check_copy_fits(where: torch.device) -> None:
     if free is not None and free < 3 * _COPY_BYTES:
         raise MeasurementError(
             _(
-                "The measurement needs {value:.2g} GiB on {where}, where {value2:.2g} GiB are free."
-            ).format(value=3 * _COPY_BYTES / 2**30, where=where, value2=free / 2**30)
+                "The measurement needs {need:.2g} GiB on {where}, where {free:.2g} GiB are free."
+            ).format(need=3 * _COPY_BYTES / 2**30, where=where, free=free / 2**30)
         )
 
 
@@ -120,7 +120,7 @@ def product_rate(
     """
     side = _SMALLEST_SIDE
     best = 0.0
-    with said_in_a_sentence("A matrix product", where, dtype):
+    with said_in_a_sentence(_("A matrix product"), where, dtype):
         while True:
             a, b = (torch.randn(side, side, device=where).to(dtype) for _ in range(2))
             samples = sampled(_Product(), (a, b), stopwatch, seconds, watch)

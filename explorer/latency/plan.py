@@ -16,7 +16,7 @@ from explorer.latency.device import free_memory, resolve_device
 from explorer.latency.memory import advice, largest_batch, needed_bytes
 from explorer.latency.runs import Limits
 from explorer.models._registry import OptionValue
-from explorer.text import _
+from explorer.text import N_, _
 from explorer.trace import trace_model
 from explorer.trace.records import Trace
 from explorer.zoo import get_spec, options_for
@@ -109,14 +109,14 @@ def check_model_fits(plan: Plan) -> None:
     fitting = largest_batch(plan.trace, plan.batch, free, plan.dtype, weights=own_weights)
     raise MeasurementError(
         _(
-            "{model} at batch {batch:,} needs about {gib} on {where}, where {gib2} "
+            "{model} at batch {batch:,} needs about {need} on {where}, where {free} "
             "are free: {advice}"
         ).format(
             model=plan.trace.model,
             batch=plan.batch,
-            gib=_gib(need),
+            need=_gib(need),
             where=plan.where,
-            gib2=_gib(free),
+            free=_gib(free),
             advice=advice(fitting),
         )
     )
@@ -204,8 +204,8 @@ def _check_input_fits(
         trace = trace_model(model, single if len(single) > 1 else single[0], options=options)
         fitting = largest_batch(trace, 1, free, dtype, weights=True)
     raise MeasurementError(
-        _("The input alone would take {gib} on {device}, where {gib2} are free: {advice}").format(
-            gib=_gib(need), device=device, gib2=_gib(free), advice=advice(fitting)
+        _("The input alone would take {need} on {device}, where {free} are free: {advice}").format(
+            need=_gib(need), device=device, free=_gib(free), advice=advice(fitting)
         )
     )
 
@@ -222,32 +222,32 @@ def _check_device_can(where: torch.device, shapes: tuple[Shape, ...], settings: 
     """
     cuda, dtype = where.type == "cuda", settings.dtype
     wrong = {
-        f"TF32 is a way of NVIDIA's GPUs to compute float32: leave tf32 off on {where}.": (
+        N_("TF32 is a way of NVIDIA's GPUs to compute float32: leave tf32 off on {where}."): (
             settings.tf32 and not cuda
         ),
-        f"TF32 concerns float32 alone: leave tf32 off with {dtype}, or choose float32.": (
+        N_("TF32 concerns float32 alone: leave tf32 off with {dtype}, or choose float32."): (
             settings.tf32 and dtype != "float32"
         ),
-        f"CUDA graphs exist on CUDA devices alone: leave cuda_graph off on {where}.": (
+        N_("CUDA graphs exist on CUDA devices alone: leave cuda_graph off on {where}."): (
             settings.cuda_graph is True and not cuda
         ),
-        f"Only a CUDA device's L2 cache can be emptied here: leave flush_l2 off on {where}.": (
+        N_("Only a CUDA device's L2 cache can be emptied here: leave flush_l2 off on {where}."): (
             settings.flush_l2 and not cuda
         ),
-        "MPS has no float64: choose float32, float16 or bfloat16, or the device cpu.": (
+        N_("MPS has no float64: choose float32, float16 or bfloat16, or the device cpu."): (
             where.type == "mps" and dtype == "float64"
         ),
     }
     for sentence, applies in wrong.items():
         if applies:
-            raise MeasurementError(sentence)
+            raise MeasurementError(_(sentence).format(where=where, dtype=dtype))
     flat = [shape for shape in shapes if len(shape) != _IMAGE_AXES]
     if settings.channels_last and flat:
         raise MeasurementError(
             _(
-                "channels_last orders images, (N, C, H, W); an input of shape {flat} has "
-                "{flat2} axes: leave channels_last off, or give it four."
-            ).format(flat=flat[0], flat2=len(flat[0]))
+                "channels_last orders images, (N, C, H, W); an input of shape {shape} has "
+                "{axes} axes: leave channels_last off, or give it four."
+            ).format(shape=flat[0], axes=len(flat[0]))
         )
 
 
@@ -264,14 +264,14 @@ def _checked(input_shape: Shape | tuple[Shape, ...], settings: Settings) -> tupl
         if not shape or not all(_is_positive_integer(extent) for extent in shape):
             raise MeasurementError(
                 _(
-                    "The input shape {tuple} should be whole numbers from 1 on, the batch "
+                    "The input shape {shape} should be whole numbers from 1 on, the batch "
                     "first: (1, 3, 224, 224)."
-                ).format(tuple=tuple(shape))
+                ).format(shape=tuple(shape))
             )
     if settings.dtype not in DTYPES:
         raise MeasurementError(
-            _("There is no dtype {dtype!r} here: choose {DTYPES}.").format(
-                dtype=settings.dtype, DTYPES=", ".join(DTYPES)
+            _("There is no dtype {dtype!r} here: choose {dtypes}.").format(
+                dtype=settings.dtype, dtypes=", ".join(DTYPES)
             )
         )
     (warmup, runs, max_seconds), threads = settings.limits, settings.threads
@@ -282,8 +282,8 @@ def _checked(input_shape: Shape | tuple[Shape, ...], settings: Settings) -> tupl
     checked_threads(threads)
     if not (_is_positive_integer(warmup) and warmup <= _MOST_WARMUP):
         raise MeasurementError(
-            _("warmup={warmup!r} should be a whole number from 1 to {MOST_WARMUP:,}.").format(
-                warmup=warmup, MOST_WARMUP=_MOST_WARMUP
+            _("warmup={warmup!r} should be a whole number from 1 to {most:,}.").format(
+                warmup=warmup, most=_MOST_WARMUP
             )
         )
     if not max_seconds > 0:
@@ -308,9 +308,9 @@ def checked_threads(threads: int | None) -> None:
     if threads > _MOST_THREADS:
         raise MeasurementError(
             _(
-                "threads={threads:,} should be at most {MOST_THREADS:,}; about the "
-                "number of the processor's cores, {value} here, is best."
-            ).format(threads=threads, MOST_THREADS=_MOST_THREADS, value=os.cpu_count() or 1)
+                "threads={threads:,} should be at most {most:,}; about the "
+                "number of the processor's cores, {cores} here, is best."
+            ).format(threads=threads, most=_MOST_THREADS, cores=os.cpu_count() or 1)
         )
 
 

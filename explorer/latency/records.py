@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from explorer.errors import RecordError
-from explorer.text import _
+from explorer.text import N_, _
 
 Record = TypeVar("Record")
 Shape = tuple[int, ...]
@@ -198,7 +198,7 @@ def from_json(text: str) -> list[LatencyRecord]:
                 records.append(_record_of(json.loads(line)))
             # Nested deeply enough, JSON exhausts the reader.
             except (ValueError, RecursionError) as error:
-                reason = error.args[0] if type(error) is ValueError else "it is not JSON"
+                reason = error.args[0] if type(error) is ValueError else _("it is not JSON")
                 raise RecordError(
                     _("Line {number} is no record of a measurement: {reason}.").format(
                         number=number, reason=reason
@@ -236,7 +236,9 @@ def _built(kind: type[Record], readers: Mapping[str, Callable[[Any], Any]], data
         ValueError: with what is missing or wrong.
     """
     if not isinstance(data, dict):
-        raise ValueError(f"it should be an object with names, not {type(data).__name__}")
+        raise ValueError(
+            _("it should be an object with names, not {type}").format(type=type(data).__name__)
+        )
     given = {}
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]
         if field.name in data:
@@ -244,9 +246,13 @@ def _built(kind: type[Record], readers: Mapping[str, Callable[[Any], Any]], data
                 given[field.name] = readers[field.name](data[field.name])
             except TypeError as error:
                 value = repr(data[field.name])[:40]
-                raise ValueError(f"{field.name} should be {error}, not {value}") from error
+                raise ValueError(
+                    _("{field} should be {expected}, not {value}").format(
+                        field=field.name, expected=_(str(error)), value=value
+                    )
+                ) from error
         elif field.default is dataclasses.MISSING:
-            raise ValueError(f"{field.name} is missing")
+            raise ValueError(_("{field} is missing").format(field=field.name))
     return kind(**given)
 
 
@@ -277,12 +283,12 @@ def _shapes(value: Any) -> Shape | tuple[Shape, ...]:
         return tuple(value)
     if isinstance(value, list) and value and all(map(_is_shape, value)):
         return tuple(map(tuple, value))
-    raise TypeError("one shape or several, of whole numbers from 1 on")
+    raise TypeError(N_("one shape or several, of whole numbers from 1 on"))
 
 
 def _options(value: Any) -> tuple[tuple[str, object], ...]:
     """Pairs of name and value; JSON has lists where Python has tuples."""
-    expected = "pairs of a name and a value"
+    expected = N_("pairs of a name and a value")
     if not isinstance(value, list):
         raise TypeError(expected)
     pairs = []
@@ -293,14 +299,14 @@ def _options(value: Any) -> tuple[tuple[str, object], ...]:
     return tuple(pairs)
 
 
-_text = _reader("a text", lambda value: isinstance(value, str))
-_flag = _reader("true or false", lambda value: isinstance(value, bool))
-_count = _reader("a whole number from 0 on", lambda value: type(value) is int and value >= 0)
-_positive = _reader("a whole number from 1 on", lambda value: type(value) is int and value > 0)
-_time = _reader("a number above 0", lambda value: _is_number(value) and value > 0)
-_spread = _reader("a number from 0 on", lambda value: _is_number(value) and value >= 0)
+_text = _reader(N_("a text"), lambda value: isinstance(value, str))
+_flag = _reader(N_("true or false"), lambda value: isinstance(value, bool))
+_count = _reader(N_("a whole number from 0 on"), lambda value: type(value) is int and value >= 0)
+_positive = _reader(N_("a whole number from 1 on"), lambda value: type(value) is int and value > 0)
+_time = _reader(N_("a number above 0"), lambda value: _is_number(value) and value > 0)
+_spread = _reader(N_("a number from 0 on"), lambda value: _is_number(value) and value >= 0)
 _source = _reader(
-    "measured, recorded or imported",
+    N_("measured, recorded or imported"),
     lambda value: value in ("measured", "recorded", "imported"),
 )
 

@@ -99,10 +99,10 @@ def time_runs(
     if min(warm) > limits.max_seconds:
         raise MeasurementError(
             _(
-                "One forward pass takes {min:.3g} s here, more than the {max_seconds:g} "
+                "One forward pass takes {seconds:.3g} s here, more than the {max_seconds:g} "
                 "s for the whole measurement: choose a smaller batch or input, or more "
                 "time."
-            ).format(min=min(warm), max_seconds=limits.max_seconds)
+            ).format(seconds=min(warm), max_seconds=limits.max_seconds)
         )
     warmed()
     seconds = timed_runs(run, stopwatch, limits, watch, spent=sum(warm[1:]), beside=beside)

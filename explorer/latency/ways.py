@@ -9,6 +9,7 @@ from typing import NamedTuple
 from explorer.errors import ExplorerError
 from explorer.latency.files import recorded
 from explorer.latency.records import LatencyRecord
+from explorer.text import N_, _
 from explorer.zoo import get_spec
 
 Place = tuple[str, int, int]
@@ -41,15 +42,17 @@ class Way(NamedTuple):
     def _extras(self) -> dict[str, bool]:
         return {
             "TF32": self.tf32,
-            "channels last": self.channels_last,
-            "compiled": self.compiled,
+            N_("channels last"): self.channels_last,
+            N_("compiled"): self.compiled,
         }
 
     def statement(self) -> str:
         """What a time is of: "AMD EPYC, 2 threads, float32, batch of 1"."""
-        threads = f", {self.threads} threads" if self.kind == "cpu" else ""
-        extras = "".join(f", {word}" for word, taken in self._extras.items() if taken)
-        return f"{self.device}{threads}, {self.dtype}, batch of {self.batch:,}{extras}"
+        threads = _(", {n} threads").format(n=self.threads) if self.kind == "cpu" else ""
+        extras = "".join(_(", {word}").format(word=_(w)) for w, on in self._extras.items() if on)
+        return _("{device}{threads}, {dtype}, batch of {batch:,}{extras}").format(
+            device=self.device, threads=threads, dtype=self.dtype, batch=self.batch, extras=extras
+        )
 
 
 def way_of(record: LatencyRecord) -> Way:

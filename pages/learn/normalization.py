@@ -54,8 +54,8 @@ if lesson.part(_("Activations and dead units")):
 
 lesson.close(
     tries=[
-        _("Choose *Group* and turn the groups from 1 to 6: which two other normalizations do you "
-          "meet?"),
+        _("Choose *GroupNorm* and turn the groups from 1 to 6: which two other normalizations do "
+          "you meet?"),
         _("Set momentum to 1: which images does the running mean remember?"),
         _("Let batch normalization see one batch only: how far apart are its two modes?"),
         _("Multiply AlexNet's activations by 1: what is left of its normalization?"),

@@ -18,7 +18,7 @@ from explorer.analysis.stages import Stage
 from explorer.analysis.units import compact, count, memory, percent, rounded, shape_text
 from explorer.figures.comparison import measure_title
 from explorer.latency import LatencyRecord, Work
-from explorer.report import Cell, Table, TableRow
+from explorer.report import NO_VALUE, Cell, Table, TableRow
 from pages.shared import cache, timed
 from pages.shared.choice import Choice
 from pages.shared.comparing import View
@@ -26,8 +26,6 @@ from pages.shared.text import _, n_
 from pages.shared.widgets import plain
 
 Choices = tuple[Choice, ...]
-
-_NONE = "–"
 
 
 def totals(view: View, shown: Choices, export: Callable[[], None]) -> None:
@@ -175,13 +173,13 @@ def _measured(view: View, shown: Choices) -> list[Cell]:
             value, detail = _time_cell(time, first, "")
             cells.append((value, " · ".join(filter(None, (timed.conditions(time), detail)))))
         else:
-            cells.append((_NONE, _("refused, see below") if time else _("not yet")))
+            cells.append((NO_VALUE, _("refused, see below") if time else _("not yet")))
     return cells
 
 
 def _time_cell(time: LatencyRecord | None, first: LatencyRecord | None, missing: str) -> Cell:
     if time is None:
-        return _NONE, missing
+        return NO_VALUE, missing
     told = [_against(time.median_ms, first.median_ms)] if first else []
     told += [] if time.stable else [_("had not settled")]
     return timed.time_text(time), " · ".join(filter(None, told))
@@ -205,7 +203,7 @@ def _accuracy(choice: Choice) -> Cell:
     """What torchvision publishes of this architecture, unchanged by options."""
     found = _published(choice)
     if found is None:
-        return _NONE, _("none that can be cited")
+        return NO_VALUE, _("none that can be cited")
     said = _("crop {crop}, {weights}, {source}").format(
         crop=found.crop, weights=found.weights, source=found.source
     )
@@ -221,7 +219,7 @@ def _published(choice: Choice) -> Accuracy | None:
 
 def _stage_cell(stage: Stage | None, first: Stage | None, measure: str) -> Cell:
     if stage is None:
-        return _NONE, _("no such stage")
+        return NO_VALUE, _("no such stage")
     value = getattr(stage, measure)
     text = memory(value) if measure == "activation_bytes" else compact(value)
     told = [shape_text(stage.output_shape), _layers_text(stage.layers)]
@@ -231,7 +229,7 @@ def _stage_cell(stage: Stage | None, first: Stage | None, measure: str) -> Cell:
 
 
 def _layers_text(number: int) -> str:
-    return _("{n} layers").format(n=number)
+    return n_("{n} layer", "{n} layers", number)
 
 
 # ---------------------------------------------------------------------------- drawing

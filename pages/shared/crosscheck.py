@@ -12,10 +12,18 @@ from explorer.analysis.units import shape_text
 from pages.shared import address
 from pages.shared.choice import Choice
 from pages.shared.jobs import PROCESSES, Job, queue_text
-from pages.shared.text import _
+from pages.shared.text import N_, _
 from pages.shared.widgets import plain
 
 _JOB: Final = "check_job"
+_COLUMNS: Final = {
+    N_("Params"): "localized",
+    N_("Params gap"): "%+.3f%%",
+    "MACs": "localized",
+    N_("MACs gap"): "%+.3f%%",
+    N_("Seconds"): "%.2f",
+}
+"""Column of numbers -> its format."""
 _SECONDS: Final = 120
 _POLL: Final = 0.4
 """Seconds between two looks at work in the background."""
@@ -58,15 +66,15 @@ def check(choice: Choice) -> None:
 
 
 def _about(choice: Choice) -> str:
-    return _("{title} at {input_shape}").format(
-        title=choice.spec.title, input_shape=shape_text(choice.input_shape, batch=True)
+    return _("{title} at {shape}").format(
+        title=choice.spec.title, shape=shape_text(choice.input_shape, batch=True)
     )
 
 
 def _start_check(choice: Choice) -> None:
     address.touch()
 
-    def work(_: Job[CrossCheck]) -> CrossCheck:
+    def work(_job: Job[CrossCheck]) -> CrossCheck:
         return cross_check(choice.model, choice.build_options, choice.input_shape, timeout=_SECONDS)
 
     st.session_state[_JOB] = (choice, Job(work, lane=PROCESSES))
@@ -76,9 +84,9 @@ def _start_check(choice: Choice) -> None:
 def _watch_check(job: Job[CrossCheck]) -> None:
     if not job.running:
         st.rerun()
-    text = f"The other counters are running ({job.seconds:.0f} s)"
+    text = _("The other counters are running ({seconds:.0f} s)").format(seconds=job.seconds)
     if job.waiting:
-        text = f"Waiting for other visitors' checks: {queue_text(job.ahead)}"
+        text = _("Waiting for other visitors' checks: {ahead}").format(ahead=queue_text(job.ahead))
     st.progress(0.0 if job.waiting else min(job.seconds / _SECONDS, 1.0), text)
     if job.waiting:
         st.button(_("Cancel"), key="cancel_check", on_click=job.cancel)
@@ -95,14 +103,11 @@ def _check_result(result: CrossCheck) -> None:
         hide_index=True,
         placeholder="",
         column_config={
-            name: st.column_config.NumberColumn(format=form)
-            for name, form in {
-                "Params": "localized",
-                "Params gap": "%+.3f%%",
-                "MACs": "localized",
-                "MACs gap": "%+.3f%%",
-                "Seconds": "%.2f",
-            }.items()
+            "Counter": st.column_config.TextColumn(_("Counter")),
+            **{
+                name: st.column_config.NumberColumn(_(name), format=form)
+                for name, form in _COLUMNS.items()
+            },
         },
     )
     for report in result.reports:

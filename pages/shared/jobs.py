@@ -99,7 +99,7 @@ class Job(Generic[T]):
 
     def _check(self) -> None:
         if self.cancelled.is_set():
-            raise CancelledError("Cancelled while it waited.")
+            raise CancelledError(_("Cancelled while it waited."))
 
 
 def queue_text(ahead: int) -> str:

@@ -136,7 +136,7 @@ def open_view() -> View:
         batch=batch,
         way=ways[way],
         sources=("layerwise", *sources),
-        limits=_limits(("layerwise", *sources)),
+        limits=_limits(("layerwise", *sources), None if size == _NATIVE else reading.pair(size)),
         x=x,
         y=y,
         dots="" if dots == _EQUAL else dots,
@@ -146,7 +146,7 @@ def open_view() -> View:
     )
 
 
-def _limits(sources: tuple[str, ...]) -> Limits:
+def _limits(sources: tuple[str, ...], at: tuple[int, int] | None) -> Limits:
     """The limits, which the address has in the units that the page shows."""
     shown: dict[str, float | None] = {}
     for key in _BOUNDS:
@@ -154,11 +154,14 @@ def _limits(sources: tuple[str, ...]) -> Limits:
         address.record({key: None if shown[key] is None else f"{shown[key]:g}"})
     since = address.restore("since", "landscape_since", reading.whole_number(1900, 2100), None)
     until = address.restore("until", "landscape_until", reading.whole_number(1900, 2100), None)
-    known = cache.choosing.families(sources)
     families: list[str] = address.restore(
-        "families", "landscape_families", reading.some_of(known), []
+        "families",
+        "landscape_families",
+        lambda text: reading.some_of(_families(sources, at, reading.listed(text)))(text),
+        [],
     )
-    # A family that only a source has which was taken away.
+    # A family that only a source has which was taken away is none any more.
+    known = _families(sources, at, families)
     families = st.session_state["landscape_families"] = [f for f in families if f in known]
     address.record(
         {
@@ -171,6 +174,19 @@ def _limits(sources: tuple[str, ...]) -> Limits:
         key: None if value is None else value * MEASURES[key].scale for key, value in shown.items()
     }
     return Limits(**bounds, since=since, until=until, families=tuple(families))
+
+
+def _families(
+    sources: tuple[str, ...], at: tuple[int, int] | None, chosen: Sequence[str]
+) -> tuple[str, ...]:
+    """Families to choose from; those of a source that is not traced only if one is chosen.
+
+    To ask a library of a thousand models for their families takes seconds.
+    """
+    ready = [s for s in sources if s == "layerwise" or cache.choosing.is_surveyed((s,), at)]
+    known = cache.choosing.families(tuple(ready))
+    unknown = any(family not in known for family in chosen)
+    return cache.choosing.families(sources) if unknown else known
 
 
 def _clear() -> None:
@@ -202,7 +218,9 @@ def controls(view: View) -> None:
                 on_change=address.touch,
             )  # fmt: skip
         st.multiselect(
-            _("Families"), cache.choosing.families(view.sources), key="landscape_families",
+            _("Families"),
+            _families(view.sources, view.size, st.session_state["landscape_families"]),
+            key="landscape_families",
             placeholder=_("All"), on_change=address.touch,
             help=_(
                 "A library's model is of our family if we have one of its name, or if "

@@ -15,12 +15,19 @@ from pages.shared.cache import performance as cache
 from pages.shared.choice import Choice
 from pages.shared.jobs import Job, queue_text
 from pages.shared.runs import shape_of, spread_text, utc
-from pages.shared.text import _
+from pages.shared.text import N_, _
 from pages.shared.ways import Ways
 from pages.shared.widgets import plain
 
 _JOB: Final = "latency_job"
 _LAYERS: Final = "latency_layers"
+_STAGES: Final = {
+    "queued": N_("Queued"),
+    "preparing": N_("Preparing"),
+    "warming up": N_("Warming up"),
+    "measuring": N_("Measuring"),
+    "replaying": N_("Replaying"),
+}
 _POLL: Final = 0.4
 """Seconds between two looks at work in the background."""
 
@@ -95,40 +102,41 @@ def _room(choice: Choice, chosen: Ways) -> bool:
     try:
         room = cache.room(choice, chosen.device, chosen.dtype)
     except ExplorerError as error:
-        st.caption(_(":orange[{error}]").format(error=plain(str(error))))
+        st.caption(f":orange[{plain(str(error))}]")
         return True  # it will be said again, in full, when it is tried
     if room is None or room.free_bytes is None:
         return True
     if room.fits:
         st.caption(
-            _("Needs about {need_bytes} on {device}, where {free_bytes} are free.").format(
-                need_bytes=memory(room.need_bytes),
+            _("Needs about {need} on {device}, where {free} are free.").format(
+                need=memory(room.need_bytes),
                 device=chosen.device,
-                free_bytes=memory(room.free_bytes),
+                free=memory(room.free_bytes),
             )
         )
         return True
     advice = (
-        f"the largest batch that would fit is about {room.largest_batch:,}."
+        _("the largest batch that would fit is about {fitting:,}.").format(
+            fitting=room.largest_batch
+        )
         if room.largest_batch
-        else "not even one image would fit, so choose a smaller input or model."
+        else _("not even one image would fit, so choose a smaller input or model.")
     )
     st.error(
         _(
-            "A batch of {batch:,} needs about {need_bytes} on {device}, where "
-            "{free_bytes} are free: {advice}"
+            "A batch of {batch:,} needs about {need} on {device}, where {free} are free: {advice}"
         ).format(
             batch=room.batch,
-            need_bytes=memory(room.need_bytes),
+            need=memory(room.need_bytes),
             device=chosen.device,
-            free_bytes=memory(room.free_bytes),
+            free=memory(room.free_bytes),
             advice=advice,
         ),
         icon=":material/memory:",
     )
     if room.largest_batch:
         st.button(
-            _("Use a batch of {largest_batch:,}").format(largest_batch=room.largest_batch),
+            _("Use a batch of {batch:,}").format(batch=room.largest_batch),
             key="use_batch",
             on_click=_use_batch,
             args=(room.largest_batch,),
@@ -184,14 +192,14 @@ def _watch(job: Job[Measured]) -> None:
 
 def _stage_text(job: Job[Measured], progress: Progress) -> str:
     if progress.stage == "queued":
-        return _("In the queue for this device: {queue_text}").format(
-            queue_text=queue_text(progress.ahead)
-        )
+        return _("In the queue for this device: {ahead}").format(ahead=queue_text(progress.ahead))
     if progress.total:
-        return _("{capitalize}, run {done} of {total}").format(
-            capitalize=progress.stage.capitalize(), done=progress.done, total=progress.total
+        return _("{stage}, run {done} of {total}").format(
+            stage=_(_STAGES[progress.stage]), done=progress.done, total=progress.total
         )
-    return f"{progress.stage.capitalize()} ({job.seconds:.0f} s)"
+    return _("{stage} ({seconds:.0f} s)").format(
+        stage=_(_STAGES[progress.stage]), seconds=job.seconds
+    )
 
 
 def _say(job: Job[Measured] | None) -> None:
@@ -222,34 +230,40 @@ def take() -> None:
 def _latest(record: LatencyRecord) -> None:
     environment = record.environment
     shown = [
-        ("Median", f"{rounded(record.median_ms)} ms", f"{record.runs} runs"),
-        ("Middle 80%", f"{spread_text(record)} ms", "p10 to p90"),
-        ("Throughput", f"{rounded(record.images_per_second, 4)} /s", "images"),
+        (
+            _("Median"),
+            f"{rounded(record.median_ms)} ms",
+            _("{runs} runs").format(runs=record.runs),
+        ),
+        (_("Middle 80%"), f"{spread_text(record)} ms", _("p10 to p90")),
+        (_("Throughput"), f"{rounded(record.images_per_second, 4)} /s", _("images")),
     ]
     if record.graph_ms is not None:
-        shown.append(("CUDA graph", f"{rounded(record.graph_ms)} ms", "replayed"))
+        shown.append((_("CUDA graph"), f"{rounded(record.graph_ms)} ms", _("replayed")))
     if record.peak_memory_bytes is not None:
-        shown.append(("Peak memory", memory(record.peak_memory_bytes), "of torch's allocator"))
+        shown.append(
+            (_("Peak memory"), memory(record.peak_memory_bytes), _("of torch's allocator"))
+        )
     with st.grid(len(shown), min_column_width=150, gap="small", key="latency_metrics"):
         for label, value, detail in shown:
             st.metric(label, value, detail, delta_color="off", delta_arrow="off", border=True)
-    manner = runs.how(record)
+    manner = runs.manner(record)
     st.markdown(
         _(
-            "**Measured here**: {model} at {shape_of}, batch of {batch}, "
-            "{value}{value2}, on {device_name} ({device}, {threads_text}), torch "
-            "{torch}, {utc}."
+            "**Measured here**: {model} at {shape}, batch of {batch}, "
+            "{dtype}{manner}, on {device_name} ({device}, {threads}), torch "
+            "{torch}, {date}."
         ).format(
             model=plain(record.model),
-            shape_of=shape_text(shape_of(record)),
+            shape=shape_text(shape_of(record)),
             batch=record.batch,
-            value="TF32" if record.tf32 else record.dtype,
-            value2="" if manner == "eager" else f", {manner}",
+            dtype="TF32" if record.tf32 else record.dtype,
+            manner="" if not manner else _(", {manner}").format(manner=manner),
             device_name=plain(environment.device_name),
             device=environment.device,
-            threads_text=threads_text(environment.threads),
+            threads=threads_text(environment.threads),
             torch=environment.torch,
-            utc=utc(environment.date),
+            date=utc(environment.date),
         )
     )
     if record.graph_note:

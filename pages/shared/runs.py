@@ -18,7 +18,7 @@ from explorer.errors import ExplorerError, RecordError
 from explorer.latency import LatencyRecord, parse_records, to_json
 from pages.shared import address, cache
 from pages.shared.choice import Choice
-from pages.shared.text import _
+from pages.shared.text import N_, _
 from pages.shared.widgets import plain
 
 _MEASURED: Final = "latency_records"
@@ -30,6 +30,12 @@ _MOST_RUNS: Final = 2000
 _PROBLEM: Final = "import_problem"
 _TYPES: Final = ("float32", "float16", "bfloat16")
 _LONGEST_NAME: Final = 60
+_EXAMPLE: Final = "NVIDIA A100"
+_FROM: Final = "imported from "
+NO_GPU: Final = N_(
+    " No GPU runs come with this version: record yours with "
+    "`python -m explorer latency {model} --device cuda -o runs.jsonl` and add the file below."
+)
 
 
 class Imported(NamedTuple):
@@ -44,7 +50,14 @@ class Run(NamedTuple):
 
     record: LatencyRecord
     origin: str
-    """For example "measured here", "recorded", "imported from a100.csv"."""
+    """For example "measured here", "recorded", "imported from a100.csv"; the same in every
+    language, for the link."""
+
+
+def origin_text(origin: str) -> str:
+    """An origin in the reader's language."""
+    file = origin.removeprefix(_FROM)
+    return _("imported from {file}").format(file=file) if file != origin else _(origin)
 
 
 def measured() -> list[LatencyRecord]:
@@ -69,13 +82,9 @@ def imported() -> list[Imported]:
 def all_runs() -> list[Run]:
     """Every run that this session can see."""
     return [
-        *(Run(record, "measured here") for record in measured()),
-        *(
-            Run(record, f"imported from {file.file}")
-            for file in imported()
-            for record in file.records
-        ),
-        *(Run(record, "recorded") for record in cache.recorded_latencies(None)),
+        *(Run(record, N_("measured here")) for record in measured()),
+        *(Run(record, f"{_FROM}{file.file}") for file in imported() for record in file.records),
+        *(Run(record, N_("recorded")) for record in cache.recorded_latencies(None)),
     ]
 
 
@@ -86,7 +95,7 @@ def results(choice: Choice) -> list[dict[str, Any]]:
     """Times of this model, its options and this image size, with the origin of each."""
     return [
         {
-            "Origin": run.origin,
+            "Origin": origin_text(run.origin),
             "Device": run.record.environment.device_name,
             "Type": "TF32" if run.record.tf32 else run.record.dtype,
             "Batch": run.record.batch,
@@ -122,8 +131,13 @@ def _changed(choice: Choice, options: Mapping[str, Any]) -> dict[str, Any]:
 
 def how(record: LatencyRecord) -> str:
     """How a pass was run where that is not the plain way: "channels last, compiled"."""
-    ways = {"channels last": record.channels_last, "compiled": record.compiled}
-    return ", ".join(way for way, taken in ways.items() if taken) or "eager"
+    return manner(record) or _("eager")
+
+
+def manner(record: LatencyRecord) -> str:
+    """The same, or "" for the plain way."""
+    ways = {_("channels last"): record.channels_last, _("compiled"): record.compiled}
+    return _(", ").join(way for way, taken in ways.items() if taken)
 
 
 def number(x: float | None, digits: int = 3) -> float | None:
@@ -151,7 +165,7 @@ def table() -> None:
     if not records:
         return
     title, file = st.columns([3, 1], vertical_alignment="bottom")
-    title.markdown(_("**Measured in this session** ({records})").format(records=len(records)))
+    title.markdown(_("**Measured in this session** ({n})").format(n=len(records)))
     file.download_button(
         _("JSON lines"),
         to_json(records),
@@ -166,7 +180,11 @@ def table() -> None:
             "explorer.latency.read_records."
         ),
     )
-    numbers = ("Median ms", "p10 ms", "p90 ms", "Images/s", "Graph ms")
+    numbers = (N_("Median ms"), "p10 ms", "p90 ms", N_("Images/s"), N_("Graph ms"))
+    others = (
+        N_("Peak MiB"), N_("Type"), N_("Device"), N_("Threads"), N_("Runs"), N_("Warm-up"),
+        N_("Load"), N_("Clock"),
+    )  # fmt: skip
     rows = pd.DataFrame(list(map(_row, records))).dropna(axis="columns", how="all")
     column = st.column_config
     st.dataframe(
@@ -174,11 +192,14 @@ def table() -> None:
         hide_index=True,
         row_height=30,
         column_config={
-            **{name: column.NumberColumn(format="localized", width=82) for name in numbers},
-            "Model": column.TextColumn(width=120),
-            "Input": column.TextColumn(width=130),
-            "As": column.TextColumn(width=110),
-            "Date": column.TextColumn(width=170),
+            **{name: column.Column(_(name)) for name in others},
+            **{
+                name: column.NumberColumn(_(name), format="localized", width=82) for name in numbers
+            },
+            "Model": column.TextColumn(_("Model"), width=120),
+            "Input": column.TextColumn(_("Input"), width=130),
+            "As": column.TextColumn(_("As"), width=110),
+            "Date": column.TextColumn(_("Date"), width=170),
         },
     )
 
@@ -223,7 +244,7 @@ def importer() -> None:
         )
         place, dtype = st.columns([3, 2], gap="small")
         place.text_input(
-            _("Measured on, for a CSV"), key="import_device", placeholder=_("NVIDIA A100"),
+            _("Measured on, for a CSV"), key="import_device", placeholder=_EXAMPLE,
             max_chars=_LONGEST_NAME, on_change=address.touch,
             help=_("A CSV of timm does not say; our own files do."),
         )  # fmt: skip
@@ -247,10 +268,17 @@ def importer() -> None:
 def _listed(at: int, file: Imported) -> None:
     names = list(dict.fromkeys(record.environment.device_name for record in file.records))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        text = (
+            _("**{file}**: {runs:,} runs, {name} and {more} more")
+            if len(names) > 1
+            else _("**{file}**: {runs:,} runs, {name}")
+        )
         st.markdown(
-            _("**{file}**: {records:,} runs, {names}{more}").format(
-                file=plain(file.file), records=len(file.records), names=plain(names[0]), more=more
+            text.format(
+                file=plain(file.file),
+                runs=len(file.records),
+                name=plain(names[0]),
+                more=len(names) - 1,
             ),
             width="stretch",
         )
@@ -298,7 +326,7 @@ def read(name: str, content: bytes) -> tuple[LatencyRecord, ...]:
                 name=name
             )
         ) from error
-    device = str(st.session_state.get("import_device") or "").strip() or "an unnamed device"
+    device = str(st.session_state.get("import_device") or "").strip() or _("an unnamed device")
     try:
         records = parse_records(
             text, device_name=device, dtype=st.session_state.get("import_dtype", _TYPES[0])
@@ -321,23 +349,23 @@ def _check_bounds(name: str, records: tuple[LatencyRecord, ...], others: list[Im
     if len(others) >= _MOST_FILES:
         raise RecordError(
             _(
-                "{name} would be the sixth file: a session keeps {MOST_FILES}, so remove one first."
-            ).format(name=name, MOST_FILES=_MOST_FILES)
+                "{name} would be the sixth file: a session keeps {most}, so remove one first."
+            ).format(name=name, most=_MOST_FILES)
         )
     kept = sum(len(file.records) for file in others)
     if kept + len(records) > _MOST_RUNS:
-        raise RecordError(
-            _("{name} has {records:,} runs, and a session keeps {MOST_RUNS:,}").format(
-                name=name, records=len(records), MOST_RUNS=_MOST_RUNS
+        text = (
+            _(
+                "{name} has {runs:,} runs, and a session keeps {most:,}, of which {kept:,} are "
+                "taken: remove a file first."
             )
-            + (
-                _(", of which {kept:,} are taken: remove a file first.").format(kept=kept)
-                if kept
-                else "."
-            )
+            if kept
+            else _("{name} has {runs:,} runs, and a session keeps {most:,}.")
         )
+        raise RecordError(text.format(name=name, runs=len(records), most=_MOST_RUNS, kept=kept))
 
 
 def spread_text(record: LatencyRecord) -> str:
     """The middle four fifths of the runs: "1.9 to 2.5"."""
-    return " to ".join("?" if x is None else rounded(x) for x in (record.p10_ms, record.p90_ms))
+    low, high = ("?" if x is None else rounded(x) for x in (record.p10_ms, record.p90_ms))
+    return _("{low} to {high}").format(low=low, high=high)

@@ -13,23 +13,27 @@ from explorer.analysis.roofline import DTYPES, Device, devices, get_device
 from explorer.diagram.heat import DEFAULT_DEVICE
 from explorer.latency import Calibration
 from pages.shared import address, reading
-from pages.shared.text import _
+from pages.shared.text import N_, _
 
 OWN: Final = "custom"
 """Name in the link of the device whose numbers are typed in."""
-OWN_NAME: Final = "Custom device"
+OWN_NAME: Final = N_("Custom device")
 TABS: Final = {
-    "why": "Why is it slow?",
-    "roofline": "Roofline",
-    "layers": "Time by layer",
-    "memory": "Memory",
-    "training": "Training",
-    "measured": "Measured",
-    "agreement": "Predicted vs recorded",
+    "why": N_("Why is it slow?"),
+    "roofline": N_("Roofline"),
+    "layers": N_("Time by layer"),
+    "memory": N_("Memory"),
+    "training": N_("Training"),
+    "measured": N_("Measured"),
+    "agreement": N_("Predicted vs recorded"),
 }
 """Name in the link -> title."""
-TRAINERS: Final = dict(zip(OPTIMIZERS, ("SGD", "Momentum", "Adam", "AdamW"), strict=True))
-PRECISIONS: Final = {"float32": "float32", "mixed": "Mixed 16-bit", "16bit": "All 16-bit"}
+TRAINERS: Final = dict(zip(OPTIMIZERS, ("SGD", N_("Momentum"), "Adam", "AdamW"), strict=True))
+PRECISIONS: Final = {
+    "float32": "float32", "mixed": N_("Mixed 16-bit"), "16bit": N_("All 16-bit")
+}  # fmt: skip
+_SHORT: Final = {"float32": "float32", "mixed": N_("mixed"), "16bit": N_("16-bit")}
+_LONG: Final = {"float32": "float32", "mixed": N_("mixed 16-bit"), "16bit": N_("all 16-bit")}
 MOST_BUDGET: Final = 100_000
 """GB."""
 
@@ -57,9 +61,9 @@ FIELDS: Final = {
     "float16": Field("float16, T/s", 0.0, 1e6, 1e12),
     "bfloat16": Field("bfloat16, T/s", 0.0, 1e6, 1e12),
     "int8": Field("int8, T/s", 0.0, 1e6, 1e12),
-    "bandwidth": Field("Bandwidth, GB/s", 0.1, 1e6, 1e9),
-    "memory": Field("Memory, GB", 0.1, MOST_BUDGET, 1e9),
-    "launch": Field("Launch, µs", 0.0, 1e5, 1e-6),
+    "bandwidth": Field(N_("Bandwidth, GB/s"), 0.1, 1e6, 1e9),
+    "memory": Field(N_("Memory, GB"), 0.1, MOST_BUDGET, 1e9),
+    "launch": Field(N_("Launch, µs"), 0.0, 1e5, 1e-6),
 }
 """Name in the link -> what it is. Peaks count tera-operations a second; 0 is none."""
 _REQUIRED: Final = ("float32", "bandwidth", "memory", "launch")
@@ -98,15 +102,15 @@ class Training(NamedTuple):
     @property
     def short(self) -> str:
         """For example "Adam, mixed + ckpt"."""
-        kind = {"float32": "float32", "mixed": "mixed", "16bit": "16-bit"}[self.precision]
-        return f"{TRAINERS[self.optimizer]}, {kind}{' + ckpt' if self.checkpoint else ''}"
+        optimizer, kind = _(TRAINERS[self.optimizer]), _(_SHORT[self.precision])
+        text = _("{optimizer}, {kind} + ckpt") if self.checkpoint else _("{optimizer}, {kind}")
+        return text.format(optimizer=optimizer, kind=kind)
 
     @property
     def name(self) -> str:
         """For example "Adam, mixed 16-bit, checkpoints"."""
-        precision = PRECISIONS[self.precision]
-        parts = [TRAINERS[self.optimizer], precision[0].lower() + precision[1:]]
-        return ", ".join([*parts, "checkpoints"] if self.checkpoint else parts)
+        parts = [_(TRAINERS[self.optimizer]), _(_LONG[self.precision])]
+        return _(", ").join([*parts, _("checkpoints")] if self.checkpoint else parts)
 
 
 class View(NamedTuple):
@@ -133,7 +137,7 @@ def open_view() -> View:
     layer = address.restore("layer", "layer", str, "")
     tab = address.restore("show", "performance_tab", reading.one_of(tuple(TABS)), "why")
     budget = address.restore("budget", "performance_budget", _budget, 0.0)
-    st.session_state[_TAB_WIDGET] = TABS[tab]
+    st.session_state[_TAB_WIDGET] = _(TABS[tab])
     own = numbers is not None
     device = OWN if own else setup.device.name
     address.record(
@@ -201,6 +205,11 @@ def dtypes_of(device: Device) -> tuple[str, ...]:
     return tuple(dtype for dtype in DTYPES if getattr(device, dtype))
 
 
+def is_calibrated(device: Device) -> bool:
+    """Whether its numbers were measured here, rather than looked up or typed in."""
+    return device.name != _(OWN_NAME) and device.name not in device_names()
+
+
 def has_tf32(device: Device, dtype: str) -> bool:
     """Whether TF32 can be switched on."""
     return dtype == "float32" and bool(device.tf32)
@@ -237,7 +246,7 @@ def _typed_device(numbers: Numbers) -> Device:
         for (name, field), number in zip(FIELDS.items(), numbers, strict=True)
     }
     return Device(
-        name=OWN_NAME,
+        name=_(OWN_NAME),
         kind="GPU",
         float32=values["float32"],
         tf32=values["tf32"] or None,
@@ -247,7 +256,7 @@ def _typed_device(numbers: Numbers) -> Device:
         bandwidth=values["bandwidth"],
         memory=values["memory"],
         launch_seconds=values["launch"],
-        source="Typed in",
+        source=_("Typed in"),
         checked="",
     )
 
@@ -263,7 +272,7 @@ def _spelled(numbers: Numbers) -> str:
 def _numbers(text: str) -> Numbers | None:
     found = {name: 0.0 for name in FIELDS if name not in _REQUIRED}
     for part in text.split(","):
-        name, _, number = part.partition(":")
+        name, _colon, number = part.partition(":")
         field = FIELDS.get(name)
         value = _number(number)
         if field is None or value is None or not field.low <= value <= field.high:
@@ -289,13 +298,13 @@ def _number(text: str) -> float | None:
 
 def tabs() -> dict[str, Any]:
     """Draw the tabs; only the open one's content is made."""
-    drawn = st.tabs(list(TABS.values()), key=_TAB_WIDGET, on_change=_change_tab)
+    drawn = st.tabs([_(title) for title in TABS.values()], key=_TAB_WIDGET, on_change=_change_tab)
     return dict(zip(TABS, drawn, strict=True))
 
 
 def _change_tab() -> None:
     address.touch()
-    titles = {title: name for name, title in TABS.items()}
+    titles = {_(title): name for name, title in TABS.items()}
     st.session_state["performance_tab"] = titles[st.session_state[_TAB_WIDGET]]
 
 
@@ -313,7 +322,7 @@ def controls(view: View, beside: Callable[[], None]) -> None:
             _("Device"),
             device_names(),
             key="performance_device",
-            format_func=lambda name: OWN_NAME if name == OWN else name,
+            format_func=lambda name: _(OWN_NAME) if name == OWN else name,
             on_change=address.touch,
             width=270,
         )
@@ -340,16 +349,20 @@ def controls(view: View, beside: Callable[[], None]) -> None:
         beside()
     missing = [dtype for dtype in DTYPES if dtype not in known]
     missing += [] if setup.device.tf32 else ["TF32"]
-    text = f"The {setup.device.name} has no peak rate for {_listed(missing)}." if missing else ""
+    text = ""
+    if missing:
+        text = _("The {device} has no peak rate for {types}.").format(
+            device=setup.device.name, types=_listed(missing)
+        )
     if view.own:
         _own_numbers()
-        text = "T/s: 10¹² operations a second, a multiply-accumulate being two; 0 is none."
+        text = _("T/s: 10¹² operations a second, a multiply-accumulate being two; 0 is none.")
     if text:
         st.caption(text)
 
 
 def _listed(names: Sequence[str]) -> str:
-    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    return _(" or ").join(filter(None, (_(", ").join(names[:-1]), names[-1])))
 
 
 def _own_numbers() -> None:
@@ -359,7 +372,7 @@ def _own_numbers() -> None:
         for (name, field), value in zip(FIELDS.items(), state["performance_own"], strict=True):
             state[f"own_{name}"] = value
             st.number_input(
-                field.label,
+                _(field.label),
                 field.low,
                 float(field.high),
                 key=f"own_{name}",
@@ -379,11 +392,11 @@ def training_controls(view: View) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.segmented_control(
             _("Optimizer"), OPTIMIZERS, key="performance_optimizer", required=True,
-            format_func=TRAINERS.__getitem__, on_change=address.touch,
+            format_func=lambda name: _(TRAINERS[name]), on_change=address.touch,
         )  # fmt: skip
         st.segmented_control(
             _("Precision"), list(PRECISIONS), key="performance_precision", required=True,
-            format_func=PRECISIONS.__getitem__, on_change=address.touch,
+            format_func=lambda name: _(PRECISIONS[name]), on_change=address.touch,
         )  # fmt: skip
         st.toggle(
             _("Checkpoints"),

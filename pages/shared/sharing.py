@@ -36,7 +36,7 @@ def downloads(view: View, shown: Choices, picture: ModelView) -> None:
     # Read now: the file is made outside of any run, where the page's state is not there.
     link = urlencode(address.following(), safe=",:();=×")
     measured = _measured(view, shown)
-    tables = (beside.total_table(view, shown), *_stages(view, shown))
+    tables = (beside.total_table(view, shown).known(), *_stages(view, shown))
     conventions = (*beside.conventions(view, shown), *measured)
     with st.popover(_("Export"), icon=":material/ios_share:"):
         for label, ending, mime, form in _FORMS:
@@ -90,7 +90,8 @@ def _names(view: View, shown: Choices) -> list[str]:
 
 
 def _title(view: View, shown: Choices) -> str:
-    return _("{models} side by side").format(models=_(" and ").join(_names(view, shown)))
+    *names, last = _names(view, shown)
+    return _("{names} and {last} side by side").format(names=_(", ").join(names), last=last)
 
 
 def _file(view: View, shown: Choices) -> str:

@@ -132,9 +132,9 @@ def _with_part(ways: Ways, part: str, present: tuple[str, ...]) -> Ways | str:
         return _(
             "The link asks for the device {part!r}, which this server does not have: "
             "it measures on {present}."
-        ).format(part=part, present=" or ".join(present))
-    return _("The link says {PARAMETER}={part!r}, which is not known here; it is ignored.").format(
-        PARAMETER=_PARAMETER, part=part
+        ).format(part=part, present=_(" or ").join(present))
+    return _("The link says {parameter}={part!r}, which is not known here; it is ignored.").format(
+        parameter=_PARAMETER, part=part
     )
 
 
@@ -169,8 +169,8 @@ def controls(ways: Ways) -> None:
     """Device, number type, threads, and what else there is on the device."""
     devices = available_devices()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="ways"):
-        _choose("Device", "device", devices, ways.device, 130)
-        _choose("Number type", "dtype", DTYPES, ways.dtype, 130)
+        _choose(_("Device"), "device", devices, ways.device, 130)
+        _choose(_("Number type"), "dtype", DTYPES, ways.dtype, 130)
         most = most_threads()
         if not ways.on_cuda and most > 1:
             st.session_state["measure_threads"] = ways.threads or default_threads()
@@ -179,10 +179,13 @@ def controls(ways: Ways) -> None:
                 help=_("Of the CPU, for one operation: 1 to {most}.").format(most=most),
             )  # fmt: skip
         with st.container(key="measure_switches", width="content", gap=None):
-            _switch("Channels last", "channels_last", ways, "Weights and images as NHWC in memory.")
+            _switch(
+                _("Channels last"), "channels_last", ways,
+                _("Weights and images as NHWC in memory."),
+            )  # fmt: skip
             _switch(
                 "torch.compile", "compiled", ways,
-                "Translate the model first. That takes a minute or more, and cannot be stopped.",
+                _("Translate the model first. That takes a minute or more, and cannot be stopped."),
             )  # fmt: skip
         if ways.on_cuda:
             _cuda_switches(ways)
@@ -191,12 +194,15 @@ def controls(ways: Ways) -> None:
 def _cuda_switches(ways: Ways) -> None:
     with st.container(key="measure_cuda", width="content", gap=None):
         if ways.dtype == "float32":
-            _switch("TF32", "tf32", ways, "Multiply float32 tensors with 10 bits of mantissa.")
+            _switch("TF32", "tf32", ways, _("Multiply float32 tensors with 10 bits of mantissa."))
         _switch(
-            "No CUDA graph", "no_graph", ways,
-            "Do not also time the replay of a captured graph, which has no gaps between launches.",
+            _("No CUDA graph"), "no_graph", ways,
+            _(
+                "Do not also time the replay of a captured graph, which has no gaps between "
+                "launches."
+            ),
         )  # fmt: skip
-        _switch("Empty the L2 cache", "flush_l2", ways, "Before each run.")
+        _switch(_("Empty the L2 cache"), "flush_l2", ways, _("Before each run."))
 
 
 def _choose(label: str, field: str, options: tuple[str, ...], value: str, width: int) -> None:

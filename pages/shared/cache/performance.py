@@ -36,7 +36,7 @@ from pages.shared.cache.keep import keep
 from pages.shared.cache.predicted import prediction
 from pages.shared.cache.traces import Theme, evaluated, trace_of, trained
 from pages.shared.choice import MAX_BATCH, MAX_CHANNELS, MAX_SIZE, Choice
-from pages.shared.text import N_
+from pages.shared.text import N_, _
 
 if TYPE_CHECKING:
     from pages.shared.setup import Setup, Training
@@ -117,17 +117,17 @@ class Wanted(NamedTuple):
 def wanted(record: LatencyRecord) -> Wanted | str:
     """What a record's prediction needs, or in a few words why there can be none."""
     if record.dtype not in PREDICTED:
-        return f"no prediction for {record.dtype}"
+        return _("no prediction for {dtype}").format(dtype=record.dtype)
     name = registered_name(record)
     shape = record.input_shape
     if name is None:
-        return "a model that is not known here"
+        return _("a model that is not known here")
     if len(shape) != 4 or not all(isinstance(extent, int) for extent in shape):
-        return "an input that is not one batch of images"
+        return _("an input that is not one batch of images")
     batch, channels, height, width = shape
     bounds = ((batch, MAX_BATCH), (channels, MAX_CHANNELS), (height, MAX_SIZE), (width, MAX_SIZE))
     if any(extent > most for extent, most in bounds):  # type: ignore[operator]
-        return "an input larger than this page takes"
+        return _("an input larger than this page takes")
     spec = get_spec(name)
     options = {k: v for k, v in options_of(record, name).items() if v != spec.options[k].default}
     return Wanted(name, shape, tuple(options.items()))  # type: ignore[arg-type]
@@ -161,7 +161,7 @@ def surveyed(needs: Iterable[Wanted]) -> Iterator[tuple[Wanted, Profile]]:
 @keep(256)
 def _profile(need: Wanted) -> Profile:
     """The profile of a model with options of its own."""
-    _, _, height, width = need.input_shape
+    height, width = need.input_shape[2:]
     try:
         trace = trace_model(need.model, need.input_shape, options=dict(need.options))
         return profile_trace(trace, need.model, (height, width))
@@ -174,23 +174,25 @@ def compared(
 ) -> Compared | str:
     """A run beside its prediction, or in a few words why there is none."""
     if profile.problem or profile.macs is None:
-        return "a model that fails at this size"
+        return _("a model that fails at this size")
     dtype = "tf32" if record.tf32 else record.dtype
     try:
         ms = predicted_ms(profile, Setting(device, dtype, record.batch))
     except ExplorerError:
-        return f"no {'TF32' if record.tf32 else dtype} rate of this device"
-    _, _, height, width = need.input_shape
-    label = f"batch {record.batch}, {height} × {width}"
-    if record.compiled:
-        label += ", compiled"
+        return _("no {dtype} rate of this device").format(dtype="TF32" if record.tf32 else dtype)
+    height, width = need.input_shape[2:]
+    label = _("batch {batch}, {height} × {width}").format(
+        batch=record.batch, height=height, width=width
+    )
+    extras = {_("compiled"): record.compiled, _("channels last"): record.channels_last}
+    label = _(", ").join([label, *(word for word, taken in extras.items() if taken)])
     return Compared(
         name=record.model,
         family=get_spec(need.model).family,
         predicted_ms=ms,
         taken_ms=record.median_ms,
         macs=record.batch * profile.macs,
-        label=label + (", channels last" if record.channels_last else ""),
+        label=label,
     )
 
 

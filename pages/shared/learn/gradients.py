@@ -54,7 +54,7 @@ _MEASURES: Final = {
     "test": N_("Test error"),
     "loss": N_("Training loss"),
 }
-_SCHEDULES: Final = {"constant": N_("constant"), "cosine": N_("cosine")}
+_SCHEDULES: Final = {"constant": N_("held constant"), "cosine": N_("half a cosine")}
 _TRAINING: Final = DeviceQueue()
 """One training at a time: two would only halve each other's speed."""
 _LEFT_AFTER: Final = 120
@@ -217,7 +217,7 @@ def flow(lesson: Lesson, chosen: Choice) -> None:
                     _("Gradient of each layer, one line for each network"))  # fmt: skip
     with right:
         st.segmented_control(
-            _("Outputs"), list(_SIGNALS), key="gradients_signal", required=True,
+            _("Outputs of the layers"), list(_SIGNALS), key="gradients_signal", required=True,
             format_func=lambda name: _(_SIGNALS[name]), on_change=address.touch,
             label_visibility="collapsed" if lesson.present else "visible",
         )  # fmt: skip
@@ -344,9 +344,10 @@ def _flow_answer(chosen: Choice, flows: Sequence[Flow]) -> str:
             "add to it."
         )
     return _(
-        "The gradient at the first convolution is a product of what every layer behind it does; "
-        "the outputs' spread is the product of what every layer before does. Where one line is "
-        "straight on these logarithmic axes, each layer multiplies by the same factor."
+        "In a plain network the gradient at the first convolution is a product of what every layer "
+        "behind it does; in a residual network it is a sum of such products, one for each path. "
+        "Where a line is straight on these logarithmic axes, each layer multiplies by the same "
+        "factor."
     )
 
 
@@ -378,9 +379,9 @@ def _training_controls(lesson: Lesson, chosen: Choice, *, busy: bool) -> None:
         st.selectbox(_("Epochs"), EPOCHS, key="gradients_epochs", width=100,
                      on_change=address.touch)  # fmt: skip
         if not lesson.present:
-            st.selectbox(_("Batch"), BATCHES, key="gradients_batch", width=100,
+            st.selectbox(_("Batch size"), BATCHES, key="gradients_batch", width=100,
                          on_change=address.touch)  # fmt: skip
-            st.selectbox(_("Schedule"), SCHEDULES, key="gradients_decay", width=130,
+            st.selectbox(_("Schedule"), SCHEDULES, key="gradients_decay", width=150,
                          format_func=lambda name: _(_SCHEDULES[name]),
                          on_change=address.touch)  # fmt: skip
         st.button(
@@ -439,8 +440,10 @@ def _watch(
     if not job.running:
         st.rerun()
     runs = job.progress if isinstance(job.progress, tuple) else ()
-    told, bar = st.columns([1, 5], vertical_alignment="center", gap="small")
-    told.button(_("Stop"), key="gradients_stop", icon=":material/stop:", on_click=job.cancel)
+    told, bar = st.columns([1, 4], vertical_alignment="center", gap="small")
+    told.button(
+        _("Stop training"), key="gradients_stop", icon=":material/stop:", on_click=job.cancel
+    )
     if job.waiting:
         bar.progress(0.0, _("One training at a time: {queue}").format(queue=queue_text(job.ahead)))
     elif runs:
@@ -484,7 +487,7 @@ def _results(lesson: Lesson, chosen: Choice, live: Sequence[Run]) -> None:
             st.warning(diverged(run), icon=":material/warning:")
     if lesson.hides:
         return
-    _table(chosen, runs, records)
+    _table(chosen, runs, records, underway=live[-1].setup if live else None)
 
 
 def diverged(run: Run) -> str:
@@ -571,10 +574,22 @@ def _run_curve(run: Run, chosen: Choice, name: str, *, faint: bool) -> Curve:
     return Curve(name, epochs, values, text, chosen.arms.index(_arm(run.setup)), faint)
 
 
-def _table(chosen: Choice, runs: Sequence[Run], records: Sequence[Recorded]) -> None:
+def _table(
+    chosen: Choice, runs: Sequence[Run], records: Sequence[Recorded], underway: Setup | None
+) -> None:
     places = {arm: place for place, arm in enumerate(chosen.arms)}
     in_order = sorted(records, key=lambda each: places[_arm(each.run.setup)])
-    rows = [_row(run, _("here"), "") for run in runs]
+    rows = [
+        {
+            **_row(run, _("here"), ""),
+            **(
+                {"ending": _("running")}
+                if run.setup == underway and run.ending == "stopped"
+                else {}
+            ),
+        }
+        for run in runs
+    ]
     rows += [_row(record.run, _("recorded"), record.date[:10]) for record in in_order]
     column = st.column_config
     st.dataframe(
@@ -585,7 +600,7 @@ def _table(chosen: Choice, runs: Sequence[Run], records: Sequence[Recorded]) -> 
         column_config={
             "net": column.TextColumn(_("Network"), width=170),
             "origin": column.TextColumn(_("Origin"), width=80),
-            "seed": column.NumberColumn(_("Seed"), width=50),
+            "seed": column.NumberColumn(_("Seed"), width=75),
             "epochs": column.NumberColumn(_("Epochs"), width=60),
             "train": column.NumberColumn(_("Training error"), format="%.1f%%", width=105),
             "test": column.NumberColumn(_("Test error"), format="%.1f%%", width=85),
@@ -660,7 +675,9 @@ def _training_answer(chosen: Choice) -> str:
             "train for 64,000 steps on 45,000 images. Here it is {steps} steps on 1,437 digits of "
             "8 × 8 pixels: such a run shows how fast a network begins to learn, not where it "
             "ends."
-        ).format(steps=chosen.setup(chosen.arms[0]).steps)
+        ).format(
+            steps=records[0].run.setup.steps if records else chosen.setup(chosen.arms[0]).steps
+        )
     )
     return "\n\n".join(told)
 

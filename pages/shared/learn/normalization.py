@@ -26,8 +26,8 @@ from explorer.lessons.normalization import CHANNELS as ALL_CHANNELS
 from pages.shared import address
 from pages.shared.cache import normalization as cache
 from pages.shared.learn.lesson import Lesson
-from pages.shared.text import N_, _
-from pages.shared.widgets import plain, theme
+from pages.shared.text import _
+from pages.shared.widgets import theme
 
 MOMENTA: Final = (0.01, 0.05, 0.1, 0.2, 0.5, 1.0)
 BATCHES: Final = (2, 4, 8, 16, 32, 64)
@@ -38,8 +38,9 @@ MOST_BIAS: Final = 4.0
 
 _STYLE: Final = Path(__file__).with_name("normalization.css")
 _KINDS: Final = {
-    "batch": N_("Batch"), "layer": N_("Layer"), "instance": N_("Instance"), "group": N_("Group")
+    "batch": "BatchNorm", "layer": "LayerNorm", "instance": "InstanceNorm", "group": "GroupNorm"
 }  # fmt: skip
+"""As torch calls them, in every language."""
 _ACTIVATIONS: Final = {
     "relu": "ReLU", "leaky_relu": "Leaky ReLU", "gelu": "GELU", "silu": "SiLU",
     "hardswish": "hardswish", "sigmoid": "sigmoid", "tanh": "tanh",
@@ -133,7 +134,7 @@ def axes_part(lesson: Lesson, chosen: Choice) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.segmented_control(
             _("Normalization"), KINDS, key="normalization_kind", required=True,
-            format_func=lambda name: _(_KINDS[name]), on_change=address.touch,
+            format_func=_KINDS.__getitem__, on_change=address.touch,
         )  # fmt: skip
         st.number_input(_("Image"), 1, cache.IMAGES, key="normalization_image", width=110,
                         on_change=address.touch)  # fmt: skip
@@ -161,12 +162,11 @@ def axes_part(lesson: Lesson, chosen: Choice) -> None:
     )  # fmt: skip
     if kind == "group":
         question = _(
-            "Group normalization with {groups} groups on 8 × 32 × 14 × 14: how many values share "
-            "a mean?"
+            "GroupNorm with {groups} groups on 8 × 32 × 14 × 14: how many values share a mean?"
         ).format(groups=4)
     else:
-        question = _("{kind} normalization on 8 × 32 × 14 × 14: how many values share a mean?")
-        question = question.format(kind=_(_KINDS[kind]))
+        question = _("{kind} on 8 × 32 × 14 × 14: how many values share a mean?")
+        question = question.format(kind=_KINDS[kind])
     lesson.predict(f"share_{kind}", question, _TOGETHER[kind][0], _TOGETHER[kind][1])
     lesson.answer(
         _(
@@ -255,8 +255,8 @@ def running_part(lesson: Lesson, chosen: Choice) -> None:
         + _(
             "**A batch of one** still has its pixels to average over. With one image of 1 × 1 "
             "there is nothing left to take a variance of, and in training PyTorch refuses: "
-            "*{sentence}*"
-        ).format(sentence=plain(cache.single_value()))
+            "`{sentence}`"
+        ).format(sentence=cache.single_value())
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import streamlit as st
 from explorer.analysis.agreement import Agreement, Compared
 from explorer.analysis.roofline import Device
 from explorer.analysis.units import compact, rounded, threads_text
+from explorer.figures.agreement import TAKEN
 from explorer.latency import Calibration
 from pages.shared import address, runs
 from pages.shared.cache import performance as cache
@@ -20,7 +21,7 @@ from pages.shared.choice import Choice
 from pages.shared.performance.parts import ROW, metric, rounded_number
 from pages.shared.runs import Run
 from pages.shared.setup import CALIBRATION, View
-from pages.shared.text import _
+from pages.shared.text import N_, _, n_
 from pages.shared.widgets import plain, theme
 
 _OWN, _CHOSEN = "own", "chosen"
@@ -28,7 +29,7 @@ _CLEAR: Final = 0.01
 """Difference of two rank correlations below which neither order is called the better."""
 _FEW: Final = 10
 """Runs below which a correlation says little."""
-_TOOK: Final = {"measured here": "measured", "recorded": "recorded"}
+_TOOK: Final = {"measured here": N_("measured"), "recorded": N_("recorded")}
 
 
 class Group(NamedTuple):
@@ -42,13 +43,15 @@ class Group(NamedTuple):
     @property
     def key(self) -> str:
         """As a link says it."""
-        threads = f" {threads_text(self.threads)}" if self.threads else ""
+        # A link says the same in every language.
+        number = "1 thread" if self.threads == 1 else f"{self.threads:,} threads"
+        threads = f" {number}" if self.threads else ""
         return f"{self.origin}: {self.device}{threads}, {self.dtype}"
 
     @property
     def took(self) -> str:
         """How the times were had, in a word."""
-        return _TOOK.get(self.origin, "imported")
+        return _TOOK.get(self.origin, N_("imported"))
 
 
 class Found(NamedTuple):
@@ -122,10 +125,18 @@ def _choose(groups: dict[Group, list[Run]]) -> Group:
 
 
 def _title(group: Group, members: Sequence[Run]) -> str:
-    what = group.origin[0].upper() + group.origin[1:]
     threads = f", {threads_text(group.threads)}" if group.threads else ""
-    runs_text = "1 run" if len(members) == 1 else f"{len(members):,} runs"
-    return f"{what}: {group.device}{threads}, {group.dtype} ({runs_text})"
+    return _("{origin}: {device}{threads}, {dtype} ({runs})").format(
+        origin=_sentence_case(runs.origin_text(group.origin)),
+        device=group.device,
+        threads=threads,
+        dtype=group.dtype,
+        runs=n_("{n} run", "{n} runs", len(members)),
+    )
+
+
+def _sentence_case(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 # --------------------------------------------------------------- predict with what
@@ -135,8 +146,8 @@ def _device(members: Sequence[Run], group: Group, view: View) -> tuple[Device, s
     """The device to predict for, and what that is, in a sentence."""
     machine = _calibration(members)
     names = {
-        _OWN: "the peaks measured on that machine",
-        _CHOSEN: f"{view.setup.device.name}, chosen above",
+        _OWN: _("the peaks measured on that machine"),
+        _CHOSEN: _("{device}, chosen above").format(device=view.setup.device.name),
     }
     if machine:
         st.segmented_control(
@@ -146,18 +157,31 @@ def _device(members: Sequence[Run], group: Group, view: View) -> tuple[Device, s
     if machine and st.session_state["performance_fit"] == _OWN:
         device = cache.device_of(machine)
         peak = machine.peak("float32", tf32=False) or 0.0
-        launch = f"{rounded(1e6 * device.launch_seconds)} µs a launch"
-        how = "measured" if machine.launch_seconds else "assumed"
-        return device, (
-            f"Predicted with the peaks measured on {plain(group.device)} on "
-            f"{machine.environment.date[:10]}: {compact(peak)} float32 operations and "
-            f"{compact(machine.bytes_per_second)}B a second, {launch} ({how})."
+        text = _(
+            "Predicted with the peaks measured on {device} on {date}: {operations} float32 "
+            "operations and {bytes}B a second, {launch_us} µs a launch ({how})."
         )
-    return view.setup.device, (
-        f"Predicted with the numbers of {plain(view.setup.device.name)}, chosen above"
-        + ("." if machine else ", as nothing is known of what the machine of these runs reaches.")
-        + " Unless that is the same device, the ratio says nothing; the order of the models may."
+        return device, text.format(
+            device=plain(group.device),
+            date=machine.environment.date[:10],
+            operations=compact(peak),
+            bytes=compact(machine.bytes_per_second),
+            launch_us=rounded(1e6 * device.launch_seconds),
+            how=_("measured") if machine.launch_seconds else _("assumed"),
+        )
+    text = (
+        _(
+            "Predicted with the numbers of {device}, chosen above. Unless that is the same "
+            "device, the ratio says nothing; the order of the models may."
+        )
+        if machine
+        else _(
+            "Predicted with the numbers of {device}, chosen above, as nothing is known of what "
+            "the machine of these runs reaches. Unless that is the same device, the ratio says "
+            "nothing; the order of the models may."
+        )
     )
+    return view.setup.device, text.format(device=plain(view.setup.device.name))
 
 
 def _calibration(members: Sequence[Run]) -> Calibration | None:
@@ -192,7 +216,7 @@ def _compared(members: Sequence[Run], device: Device) -> Found:
         if done % 5 == 0 and done < len(distinct):
             progress.progress(
                 done / len(distinct),
-                _("Traced {done} of {distinct} models").format(done=done, distinct=len(distinct)),
+                _("Traced {done} of {total} models").format(done=done, total=len(distinct)),
             )
     progress.empty()
     compared = []
@@ -211,7 +235,9 @@ def _compared(members: Sequence[Run], device: Device) -> Found:
 def _scatter(found: Found, group: Group, choice: Choice) -> None:
     if not found.compared:
         st.info(
-            _("None of these runs can be predicted: ") + _reasons(found.left_out),
+            _("None of these runs can be predicted: {reasons}").format(
+                reasons=_reasons(found.left_out)
+            ),
             icon=":material/scatter_plot:",
         )
         return
@@ -226,7 +252,9 @@ def _scatter(found: Found, group: Group, choice: Choice) -> None:
         key="chart_agreement",
         theme=None,
         config={"displayModeBar": False},
-        alt=f"{group.took.capitalize()} against predicted time of {len(found.compared)} runs",
+        alt=_("{took} against predicted time of {n} runs").format(
+            took=_(group.took).capitalize(), n=len(found.compared)
+        ),
     )
     if found.left_out:
         st.caption(_("Left out: {reasons}").format(reasons=_reasons(found.left_out)))
@@ -237,7 +265,7 @@ def _numbers(told: Agreement, group: Group) -> None:
         metric(
             _("Median ratio"),
             rounded(told.median_ratio),
-            _("{took} / predicted").format(took=group.took),
+            _("{took} / predicted").format(took=_(group.took)),
         )
         metric(
             _("Middle half"),
@@ -247,58 +275,78 @@ def _numbers(told: Agreement, group: Group) -> None:
         metric(
             _("Median error"),
             f"{100 * told.median_error:,.0f}%",
-            _("of {took} time").format(took=group.took),
+            _("of {took} time").format(took=_(group.took)),
         )
         metric(
             _("Rank correlation"),
             _correlation(told.rank),
-            _("MACs: {correlation}").format(correlation=_correlation(told.macs_rank)),
+            _("MACs: {rank}").format(rank=_correlation(told.macs_rank)),
         )
 
 
 def _correlation(rank: float | None) -> str:
-    return "none" if rank is None else f"{rank:.3f}"
+    return _("none") if rank is None else f"{rank:.3f}"
 
 
 def _sentence(told: Agreement) -> str:
     """What the numbers mean, without praise."""
-    text = (
-        f"The median of {told.runs:,} runs takes {rounded(told.median_ratio)} times the predicted "
-        f"time; for {100 * told.within_two:.0f}% of them the prediction is right within a factor "
-        "of 2. "
-    )
+    text = _(
+        "The median of {runs:,} runs takes {ratio} times the predicted time; for {within:.0f}% "
+        "of them the prediction is right within a factor of 2. "
+    ).format(runs=told.runs, ratio=rounded(told.median_ratio), within=100 * told.within_two)
     if told.rank is None or told.macs_rank is None:
         return text
     gain = told.rank - told.macs_rank
-    if gain > _CLEAR:
-        text += "The prediction orders the models better than their MACs alone do"
-    elif gain < -_CLEAR:
-        text += "Their MACs alone order the models better than the prediction does"
-    else:
-        text += "MACs alone order these models about as well as the prediction does"
-    if told.runs < _FEW:
-        text += "; on so few runs that says little"
-    return f"{text}."
+    order = (gain > _CLEAR) - (gain < -_CLEAR)
+    return text + _(_ORDERS[order, told.runs < _FEW])
+
+
+_ORDERS: Final = {
+    (1, False): N_("The prediction orders the models better than their MACs alone do."),
+    (-1, False): N_("Their MACs alone order the models better than the prediction does."),
+    (0, False): N_("MACs alone order these models about as well as the prediction does."),
+    (1, True): N_(
+        "The prediction orders the models better than their MACs alone do; "
+        "on so few runs that says little."
+    ),
+    (-1, True): N_(
+        "Their MACs alone order the models better than the prediction does; "
+        "on so few runs that says little."
+    ),
+    (0, True): N_(
+        "MACs alone order these models about as well as the prediction does; "
+        "on so few runs that says little."
+    ),
+}
+"""Which order is the better, and whether the runs are few -> what is said of it."""
 
 
 def _labels(members: Sequence[Run], group: Group, origin: str) -> str:
     dates = sorted({run.record.environment.date[:10] for run in members} - {""})
-    when = "on a date that the file does not tell"
-    if dates:
-        when = f"on {dates[0]}" if len(dates) == 1 else f"from {dates[0]} to {dates[-1]}"
-    threads = f" ({threads_text(group.threads)})" if group.threads else ""
-    text = f"{group.origin.capitalize() if group.took != 'imported' else plain(group.origin)}"
-    text = f"{text[0].upper()}{text[1:]}, run on {plain(group.device)}{threads} {when}. {origin}"
+    when = _("on a date that the file does not tell")
+    if len(dates) == 1:
+        when = _("on {date}").format(date=dates[0])
+    elif dates:
+        when = _("from {first} to {last}").format(first=dates[0], last=dates[-1])
+    text = _("{origin}, run on {device}{threads} {when}. {predicted}").format(
+        origin=_sentence_case(plain(runs.origin_text(group.origin))),
+        device=plain(group.device),
+        threads=_(" ({threads})").format(threads=threads_text(group.threads))
+        if group.threads
+        else "",
+        when=when,
+        predicted=origin,
+    )
     if not any(run.record.environment.device.startswith("cuda") for run in runs.all_runs()):
-        text += (
-            " No GPU runs come with this version: record yours with `python -m explorer latency "
-            "MODEL --device cuda -o runs.jsonl` and add the file below."
-        )
+        text += _(runs.NO_GPU).format(model="MODEL")
     return text
 
 
 def _reasons(left_out: Counter[str]) -> str:
-    return "; ".join(f"{n} with {reason}" for reason, n in left_out.most_common()) + "."
+    parts = (
+        _("{n} with {reason}").format(n=n, reason=reason) for reason, n in left_out.most_common()
+    )
+    return _("{parts}.").format(parts=_("; ").join(parts))
 
 
 def _table(found: Found, group: Group) -> None:
@@ -317,21 +365,17 @@ def _table(found: Found, group: Group) -> None:
         for each in ordered
     ]
     column = st.column_config
-    with st.expander(_("All {rows} runs, by ratio").format(rows=len(rows))):
+    with st.expander(_("All {n} runs, by ratio").format(n=len(rows))):
         st.dataframe(
             pd.DataFrame(rows),
             hide_index=True,
             row_height=ROW,
             column_config={
-                "Model": column.TextColumn(width=190),
-                "Run": column.TextColumn(width=170),
+                "Model": column.TextColumn(_("Model"), width=190),
+                "Run": column.TextColumn(_("Run"), width=170),
                 "MACs": column.NumberColumn(format="localized", width=120),
                 "Predicted": column.NumberColumn(_("Predicted, ms"), format="localized", width=100),
-                "Taken": column.NumberColumn(
-                    _("{capitalize}, ms").format(capitalize=group.took.capitalize()),
-                    format="localized",
-                    width=100,
-                ),
-                "Ratio": column.NumberColumn(format="localized", width=70),
+                "Taken": column.NumberColumn(_(TAKEN[group.took]), format="localized", width=100),
+                "Ratio": column.NumberColumn(_("Ratio"), format="localized", width=70),
             },
         )

@@ -71,13 +71,17 @@ def _told(view: View) -> None:
         return
     environment = found.environment
     threads = f", {threads_text(environment.threads)}" if environment.device == "cpu" else ""
-    load = "" if environment.load is None else f", beside a load of {environment.load:g}"
+    load = (
+        ""
+        if environment.load is None
+        else _(", beside a load of {load:g}").format(load=environment.load)
+    )
     st.caption(
         _(
-            "Calibrated {utc} on {device_name} ({device}{threads}{load}). Other work "
+            "Calibrated {date} on {device_name} ({device}{threads}{load}). Other work "
             "on the machine makes these numbers lower than it could reach."
         ).format(
-            utc=runs.utc(environment.date),
+            date=runs.utc(environment.date),
             device_name=plain(environment.device_name),
             device=environment.device,
             threads=threads,
@@ -103,9 +107,9 @@ def _watch(job: Job[Calibration]) -> None:
     if not job.running:
         st.rerun()
     at = job.progress if isinstance(job.progress, Progress) else Progress("preparing")
-    text = f"Measuring this machine ({job.seconds:.0f} s)"
+    text = _("Measuring this machine ({seconds:.0f} s)").format(seconds=job.seconds)
     if at.stage == "queued":
-        text = f"In the queue for this device: {queue_text(at.ahead)}"
+        text = _("In the queue for this device: {ahead}").format(ahead=queue_text(at.ahead))
     asked = job.cancelled.is_set()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.progress(at.done / at.total if at.total else 0.0, text)

@@ -20,7 +20,7 @@ def metrics(choice: Choice, view: View) -> None:
     runs = cache.inference(choice, setup.dtype)
     fits = cache.fits(choice, setup.dtype, how, in_bytes(setup.device.memory / 1e9))
     shares = shares_of(made.found)
-    launch_us = f"{rounded(1e6 * setup.device.launch_seconds)} µs each"
+    launch_us = _("{us} µs each").format(us=rounded(1e6 * setup.device.launch_seconds))
     with st.grid(6, min_column_width=130, gap="small", key="metrics"):
         metric(
             _("Predicted time"),
@@ -28,19 +28,19 @@ def metrics(choice: Choice, view: View) -> None:
             _("{rate} images/s").format(rate=_rate(made)),
         )
         metric(_("Launches"), count(made.launches), launch_us if setup.launch else _("not counted"))
-        metric(_("Bound by"), _whole_percents(shares), "mem/math/launch")
+        metric(_("Bound by"), _whole_percents(shares), _("mem/math/launch"))
         metric(
             _("Memory to run"), memory(runs.total), _("peak in {dtype}").format(dtype=runs.dtype)
         )
         if fits.training is None:
-            metric(_("Memory to train"), "none", _("fails at this batch"))
+            metric(_("Memory to train"), _("none"), _("fails at this batch"))
         else:
             trains = cache.training(choice, how)
             metric(_("Memory to train"), at_least(trains), how.short)
         metric(
-            _("Batch in {value} GB").format(value=rounded(setup.device.memory / 1000000000.0)),
+            _("Batch in {gb} GB").format(gb=rounded(setup.device.memory / 1e9)),
             batch_text(fits.inference),
-            _("{batch_text} to train").format(batch_text=batch_text(fits.training))
+            _("{batch} to train").format(batch=batch_text(fits.training))
             if fits.training
             else _("to run"),
         )
@@ -50,7 +50,7 @@ def statement(choice: Choice, view: View) -> None:
     """What the predictions are and are not."""
     text = cache.forecast(choice, view.setup).statement
     if choice.mode == "train":
-        text += " The forward pass in training mode; the backward pass is not in the time."
+        text += _(" The forward pass in training mode; the backward pass is not in the time.")
     st.caption(plain(text))
 
 

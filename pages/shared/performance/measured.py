@@ -15,16 +15,11 @@ from pages.shared.cache import performance as more
 from pages.shared.choice import Choice
 from pages.shared.measuring import Apart
 from pages.shared.performance.parts import ROW, badge, chart, rounded_number, short
-from pages.shared.setup import Setup, View
+from pages.shared.setup import Setup, View, is_calibrated
 from pages.shared.tables import select_table, text_width
 from pages.shared.text import _
 from pages.shared.view import select_point
 from pages.shared.widgets import plain, theme
-
-_NO_GPU = (
-    "No GPU runs come with this version: record yours with "
-    "`python -m explorer latency {model} --device cuda -o runs.jsonl` and add the file below."
-)
 
 
 def measured_tab(choice: Choice, view: View) -> None:
@@ -37,24 +32,28 @@ def measured_tab(choice: Choice, view: View) -> None:
         hide_index=True,
         row_height=ROW,
         column_config={
-            "Origin": column.TextColumn(width=text_width((r["Origin"] for r in rows), 96, 190)),
-            "Device": column.TextColumn(width=text_width((r["Device"] for r in rows), 120, 250)),
-            "Type": column.TextColumn(width=72),
-            "Batch": column.NumberColumn(width=54),
+            "Origin": column.TextColumn(
+                _("Origin"), width=text_width((r["Origin"] for r in rows), 96, 190)
+            ),
+            "Device": column.TextColumn(
+                _("Device"), width=text_width((r["Device"] for r in rows), 120, 250)
+            ),
+            "Type": column.TextColumn(_("Type"), width=72),
+            "Batch": column.NumberColumn(_("Batch"), width=54),
             "ms": column.NumberColumn(format="localized", width=72),
-            "Images/s": column.NumberColumn(format="localized", width=76),
-            "As": column.TextColumn(width=84),
-            "Date": column.TextColumn(width=90),
+            "Images/s": column.NumberColumn(_("Images/s"), format="localized", width=76),
+            "As": column.TextColumn(_("As"), width=84),
+            "Date": column.TextColumn(_("Date"), width=90),
         },
     )
-    text = (
+    text = _(
         "Only rows of this model, its options and this size. A prediction is for the device chosen "
         "above, a measurement for the machine that this server runs on: unless that is the same "
         "device, their difference says nothing. Recorded rows are runs on another machine, kept "
         "with the app; they were taken beside other work, so trust their ratios more than times."
     )
     if not any(run.record.environment.device.startswith("cuda") for run in runs.all_runs()):
-        text += " " + _NO_GPU.format(model=choice.model)
+        text += _(runs.NO_GPU).format(model=choice.model)
     st.caption(text)
     badge("measured")
     measuring.panel(choice, layered=True)
@@ -68,7 +67,7 @@ def measured_tab(choice: Choice, view: View) -> None:
 def _predicted_row(choice: Choice, view: View) -> dict[str, Any]:
     made, setup = cache.forecast(choice, view.setup), view.setup
     return {
-        "Origin": "predicted",
+        "Origin": _("predicted"),
         "Device": setup.device.name,
         "Type": "TF32" if setup.tf32 else setup.dtype,
         "Batch": choice.input_shape[0],
@@ -91,27 +90,27 @@ def _taken_apart(found: Apart, view: View) -> None:
     chart(
         "chart_parts",
         more.parts_json(parts, theme(), view.layer),
-        "Measured milliseconds of each layer, with a tick where the prediction is",
+        _("Measured milliseconds of each layer, with a tick where the prediction is"),
         lambda: select_point("chart_parts"),
     )
-    kept = setup.device.name
-    st.caption(
+    text = (
         _(
-            "Bars: medians of {passes} passes with hooks, measured on {device_name}. "
-            "Ticks: predicted for {kept}"
-        ).format(
-            passes=found.measured.passes,
-            device_name=plain(found.measured.record.environment.device_name),
-            kept=plain(kept),
+            "Bars: medians of {passes} passes with hooks, measured on {device}. "
+            "Ticks: predicted for {predicted}."
         )
-        + (
-            "."
-            if "calibrated" in kept
-            else _(
-                ", which is another machine unless you chose this one: “Measure this "
-                "machine” above makes the ticks a prediction for the machine that the "
-                "bars are from."
-            )
+        if is_calibrated(setup.device)
+        else _(
+            "Bars: medians of {passes} passes with hooks, measured on {device}. "
+            "Ticks: predicted for {predicted}, which is another machine unless you chose this "
+            "one: “Measure this machine” above makes the ticks a prediction for the machine that "
+            "the bars are from."
+        )
+    )
+    st.caption(
+        text.format(
+            passes=found.measured.passes,
+            device=plain(found.measured.record.environment.device_name),
+            predicted=plain(setup.device.name),
         )
     )
     _parts_table(parts, view)
@@ -130,27 +129,28 @@ def _sum_bar(parts: Parts) -> None:
     """The parts as one bar whose pieces add up, and as the sum that they are."""
     shade = theme()
     pieces = {
-        "in layers": (parts.layers_ms, "convolution"),
-        "between layers": (parts.rest_ms, "reduction"),
-        "the hooks themselves": (parts.hooks_ms, "constant"),
+        _("{ms} ms in layers"): (parts.layers_ms, "convolution"),
+        _("{ms} ms between layers"): (parts.rest_ms, "reduction"),
+        _("{ms} ms the hooks themselves"): (parts.hooks_ms, "constant"),
     }
-    whole = sum(max(ms, 0.0) for ms, _ in pieces.values()) or 1.0
+    whole = sum(max(ms, 0.0) for ms, _kind in pieces.values()) or 1.0
     bar = "".join(
         f'<span style="width:{100 * ms / whole:.2f}%;background:{kind_color(kind, shade)}"></span>'
         for ms, kind in pieces.values()
         if ms > 0
     )
     names = "".join(
-        f'<span><i style="background:{kind_color(kind, shade)}"></i>{_ms(ms)} ms {name}</span>'
-        for name, (ms, kind) in pieces.items()
+        f'<span><i style="background:{kind_color(kind, shade)}"></i>'
+        f"{text.format(ms=_ms(ms))}</span>"
+        for text, (ms, kind) in pieces.items()
     )
     st.html(
         f'<div class="bounds">{bar}</div><div class="bounds-key">{names}'
-        f"<span><b>= {_ms(parts.hooked_ms)} ms with hooks</b></span></div>"
+        f"<span><b>{_('= {ms} ms with hooks').format(ms=_ms(parts.hooked_ms))}</b></span></div>"
     )
-    text = f"Without hooks the pass takes {rounded(parts.whole_ms)} ms."
+    text = _("Without hooks the pass takes {ms} ms.").format(ms=rounded(parts.whole_ms))
     if parts.rest_ms < 0:
-        text += (
+        text += _(
             " What is between the layers is below zero because the medians of the layers come "
             "from other passes than the median of the whole: this machine was not quiet."
         )
@@ -171,7 +171,7 @@ def _parts_table(parts: Parts, view: View) -> None:
     frame = pd.DataFrame(
         {
             "Layer": [short(key) for key in keys],
-            "Kind": [[part.kind] for part in parts.parts],
+            "Kind": [[_(part.kind)] for part in parts.parts],
             "Measured": [part.measured_ms for part in parts.parts],
             "Share": [100 * part.measured_ms / parts.hooked_ms for part in parts.parts],
             "Predicted": [part.predicted_ms for part in parts.parts],
@@ -185,10 +185,11 @@ def _parts_table(parts: Parts, view: View) -> None:
         keys=keys,
         selected=keys.index(view.layer) if view.layer in keys else None,
         columns={
-            "Layer": column.TextColumn(width=text_width(frame["Layer"], 110, 205)),
+            "Layer": column.TextColumn(_("Layer"), width=text_width(frame["Layer"], 110, 205)),
             "Kind": column.MultiselectColumn(
+                _("Kind"),
                 width=102,
-                options=list(KIND_COLORS[shade]),
+                options=[_(kind) for kind in KIND_COLORS[shade]],
                 color=[pill_color(kind, shade) for kind in KIND_COLORS[shade]],
             ),
             "Measured": column.NumberColumn(_("Measured, ms"), format="%.4f", width=96),
@@ -201,14 +202,14 @@ def _parts_table(parts: Parts, view: View) -> None:
     )
     st.caption(
         _(
-            "{keys} calls take {ms} ms, predicted {ms2} ms. Between them lie {ms3} "
-            "ms ({value}): additions, concatenations and Python, predicted {ms4} ms."
+            "{calls} calls take {layers} ms, predicted {predicted} ms. Between them lie {rest} "
+            "ms ({share}): additions, concatenations and Python, predicted {predicted_rest} ms."
         ).format(
-            keys=len(keys),
-            ms=_ms(parts.layers_ms),
-            ms2=_ms(parts.predicted_layers_ms),
-            ms3=_ms(parts.rest_ms),
-            value=percent(parts.rest_ms / parts.hooked_ms),
-            ms4=_ms(parts.predicted_rest_ms),
+            calls=len(keys),
+            layers=_ms(parts.layers_ms),
+            predicted=_ms(parts.predicted_layers_ms),
+            rest=_ms(parts.rest_ms),
+            share=percent(parts.rest_ms / parts.hooked_ms),
+            predicted_rest=_ms(parts.predicted_rest_ms),
         )
     )

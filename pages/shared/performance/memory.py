@@ -45,7 +45,7 @@ def memory_tab(choice: Choice, view: View) -> None:
     chart(
         "chart_memory",
         cache.memory_figure_json(choice, dtype, theme(), view.layer),
-        "Bytes of activations alive at each op",
+        _("Bytes of activations alive at each op"),
         lambda: select_point("chart_memory"),
     )
     _alive(found.alive, found.eager_peak, view)
@@ -57,7 +57,7 @@ def _alive(blocks: Sequence[Alive], peak: int, view: View) -> None:
     keys = ["" if block.key == "input" else block.key for block in blocks]
     frame = pd.DataFrame(
         {
-            "Layer": [short(block.key) for block in blocks],
+            "Layer": [_("input") if block.key == "input" else short(block.key) for block in blocks],
             "Op": [block.name for block in blocks],
             "Shape": [shape_text(block.shape, batch=True).replace(" × ", "×") for block in blocks],
             "MiB": [block.nbytes / 2**20 for block in blocks],
@@ -71,9 +71,9 @@ def _alive(blocks: Sequence[Alive], peak: int, view: View) -> None:
         keys=keys,
         selected=keys.index(view.layer) if view.layer and view.layer in keys else None,
         columns={
-            "Layer": column.TextColumn(width=text_width(frame["Layer"], 90, 265)),
-            "Op": column.TextColumn(width=90),
-            "Shape": column.TextColumn(width=118),
+            "Layer": column.TextColumn(_("Layer"), width=text_width(frame["Layer"], 90, 265)),
+            "Op": column.TextColumn(_("Op"), width=90),
+            "Shape": column.TextColumn(_("Shape"), width=118),
             "MiB": column.NumberColumn(format="%.2f", width=64),
             "Share": column.ProgressColumn(
                 _("Share of the peak"), format="%.1f%%", min_value=0, max_value=100, width=120
@@ -87,19 +87,20 @@ def _number_types(choice: Choice) -> None:
     st.markdown(_("**What if: number types**"))
     found = cache.number_types(choice)
     column = st.column_config
+    frame = pd.DataFrame(
+        {
+            "Type": [each.dtype for each in found],
+            "Weights": [each.weight_bytes / 2**20 for each in found],
+            "Activations": [each.activation_bytes / 2**20 for each in found],
+            "Both": [(each.weight_bytes + each.activation_bytes) / 2**20 for each in found],
+        }
+    )
     st.dataframe(
-        pd.DataFrame(
-            {
-                "Type": [each.dtype for each in found],
-                "Weights": [each.weight_bytes / 2**20 for each in found],
-                "Activations": [each.activation_bytes / 2**20 for each in found],
-                "Both": [(each.weight_bytes + each.activation_bytes) / 2**20 for each in found],
-            }
-        ),
+        frame,
         hide_index=True,
         row_height=ROW,
         column_config={
-            "Type": column.TextColumn(width=80),
+            "Type": column.TextColumn(_("Type"), width=80),
             "Weights": column.NumberColumn(_("Weights, MiB"), format="%.2f", width=95),
             "Activations": column.NumberColumn(_("Peak, MiB"), format="%.2f", width=85),
             "Both": column.NumberColumn(_("Both, MiB"), format="%.2f", width=85),

@@ -48,12 +48,8 @@ def layer_panel(choice: Choice, view: View) -> None:
             )
 
 
-def _missing(view: View, what: str) -> None:
-    st.caption(
-        _(":orange[No layer called {layer} {what} here.]").format(
-            layer=plain(view.layer), what=what
-        )
-    )
+def _missing(view: View, sentence: str) -> None:
+    st.caption(f":orange[{sentence.format(layer=plain(view.layer))}]")
 
 
 # ----------------------------------------------------------------------- time
@@ -62,7 +58,7 @@ def _missing(view: View, what: str) -> None:
 def _time(choice: Choice, view: View) -> None:
     found = cache.time_of(choice, view.setup, view.layer) if view.layer else None
     if view.layer and found is None:
-        _missing(view, "takes time")
+        _missing(view, _("No layer called {layer} takes time here."))
     if found is None:
         found = cache.time_of(choice, view.setup, cache.forecast(choice, view.setup).slowest)
         st.caption(_("The layer that takes longest. Select another in a chart or a table."))
@@ -76,15 +72,15 @@ def _time(choice: Choice, view: View) -> None:
 def _time_facts(found: TimeReceipt) -> dict[str, str]:
     bound = BOUNDS.get(found.bound)
     return {
-        "Class": escape(found.title),
-        "Kind": _chip(found.kinds),
-        "Share": percent(found.share),
-        "Mostly": bound[0] if bound else "",
+        _("Class"): escape(found.title),
+        _("Kind"): _chip(found.kinds),
+        _("Share"): percent(found.share),
+        _("Mostly"): _(bound[0]) if bound else "",
         "MACs": count(found.macs),
-        "Operations": count(found.operations),
-        "Moved": memory(found.nbytes),
-        "Ops a byte": rounded(found.intensity),
-        "Launches": count(found.launches),
+        _("Operations"): count(found.operations),
+        _("Moved"): memory(found.nbytes),
+        _("Ops a byte"): rounded(found.intensity),
+        _("Launches"): count(found.launches),
     }
 
 
@@ -96,25 +92,27 @@ def _memory(choice: Choice, view: View) -> None:
     whole = cache.inference(choice, dtype)
     found = _selected(
         view, whole.eager_key, lambda key: more.memory_of(choice, dtype, key),
-        "holds memory", "The layer at the peak. Select another in the chart or the table.",
+        _("The layer at the peak. Select another in the chart or the table."),
     )  # fmt: skip
     if found is None:
         return
     st.subheader(
-        _("{allocated_bytes} of activations").format(allocated_bytes=memory(found.allocated_bytes)),
+        _("{memory} of activations").format(memory=memory(found.allocated_bytes)),
         anchor=False,
     )
     part = found.peak_bytes / whole.eager_peak if whole.eager_peak else 0.0
     _facts(
         found.key,
         {
-            "Class": escape(found.title),
-            "Kind": _chip(found.kinds),
-            "Parameters": memory(found.parameter_bytes) if found.parameter_bytes else "",
-            "Buffers": memory(found.buffer_bytes) if found.buffer_bytes else "",
-            "Of the peak": f"{memory(found.peak_bytes)}, {percent(part)}" if part else "nothing",
-            "While it runs": f"{memory(found.alive_bytes)} alive in all",
-            "Number type": whole.dtype,
+            _("Class"): escape(found.title),
+            _("Kind"): _chip(found.kinds),
+            _("Parameters"): memory(found.parameter_bytes) if found.parameter_bytes else "",
+            _("Buffers"): memory(found.buffer_bytes) if found.buffer_bytes else "",
+            _("Of the peak"): f"{memory(found.peak_bytes)}, {percent(part)}"
+            if part
+            else _("nothing"),
+            _("While it runs"): _("{memory} alive in all").format(memory=memory(found.alive_bytes)),
+            _("Number type"): whole.dtype,
         },
     )
     _lines(_block_lines(found))
@@ -124,16 +122,24 @@ def _block_lines(found: LayerMemory) -> list[Line]:
     """What it allocates, each with its lifetime."""
     lines = []
     for block in found.blocks[:_MOST_BLOCKS]:
-        until = f"until {block.last_key}" if block.last_op > block.op else "gone at once"
-        peak = ", at the peak" if block.at_peak else ""
-        where = f"op {block.op} to {block.last_op}, {until}{peak}"
-        shape = shape_text(block.shape, batch=True)
-        lines.append((f"{block.name}, {where}", shape, memory(block.nbytes)))
+        life = (
+            _("{name}, op {first} to {last}, until {key}{peak}")
+            if block.last_op > block.op
+            else _("{name}, op {first} to {last}, gone at once{peak}")
+        )
+        label = life.format(
+            name=block.name,
+            first=block.op,
+            last=block.last_op,
+            key=block.last_key,
+            peak=_(", at the peak") if block.at_peak else "",
+        )
+        lines.append((label, shape_text(block.shape, batch=True), memory(block.nbytes)))
     if len(found.blocks) > _MOST_BLOCKS:
         rest = found.blocks[_MOST_BLOCKS:]
         total = memory(sum(block.nbytes for block in rest))
-        lines.append((f"{len(rest)} smaller blocks", "together", total))
-    return lines or [("Allocates nothing: a view, or in place", "", "0 B")]
+        lines.append((_("{n} smaller blocks").format(n=len(rest)), _("together"), total))
+    return lines or [(_("Allocates nothing: a view, or in place"), "", "0 B")]
 
 
 # ------------------------------------------------------------------- training
@@ -148,24 +154,24 @@ def _training(choice: Choice, view: View) -> None:
     most = step.kept[0].key if step.kept else ""
     found = _selected(
         view, most, lambda key: more.training_of(choice, how, key),
-        "holds memory", "The layer with the largest saved block. Select another in a table.",
+        _("The layer with the largest saved block. Select another in a table."),
     )  # fmt: skip
     if found is None:
         return
     st.subheader(
-        _("{kept_bytes} saved for backward").format(kept_bytes=memory(found.kept_bytes)),
+        _("{memory} saved for backward").format(memory=memory(found.kept_bytes)),
         anchor=False,
     )
     share = found.kept_bytes / step.saved_bytes if step.saved_bytes and not step.segments else None
     _facts(
         found.key,
         {
-            "Class": escape(found.title),
-            "Kind": _chip(found.kinds),
-            "Of all saved": "" if share is None else percent(share),
-            "Parameters": memory(found.parameter_bytes),
-            "Gradients": memory(found.gradient_bytes),
-            "Optimizer": memory(found.optimizer_bytes),
+            _("Class"): escape(found.title),
+            _("Kind"): _chip(found.kinds),
+            _("Of all saved"): "" if share is None else percent(share),
+            _("Parameters"): memory(found.parameter_bytes),
+            _("Gradients"): memory(found.gradient_bytes),
+            _("Optimizer"): memory(found.optimizer_bytes),
         },
     )
     if step.segments:
@@ -175,26 +181,30 @@ def _training(choice: Choice, view: View) -> None:
 
 def _kept_lines(found: LayerTraining) -> list[Line]:
     lines = [
-        (f"{block.name}, op {block.op}, keeps its {block.what}", "", memory(block.nbytes))
+        (
+            _("{name}, op {op}, keeps its {what}").format(
+                name=block.name, op=block.op, what=_(block.what)
+            ),
+            "",
+            memory(block.nbytes),
+        )
         for block in found.kept[:_MOST_BLOCKS]
     ]
     if len(found.kept) > _MOST_BLOCKS:
         rest = found.kept[_MOST_BLOCKS:]
         total = memory(sum(block.nbytes for block in rest))
-        lines.append((f"{len(rest)} smaller blocks", "together", total))
-    return lines or [("Keeps nothing of its own: none, or what another layer keeps", "", "0 B")]
+        lines.append((_("{n} smaller blocks").format(n=len(rest)), _("together"), total))
+    return lines or [(_("Keeps nothing of its own: none, or what another layer keeps"), "", "0 B")]
 
 
 # ------------------------------------------------------------------- drawing
 
 
-def _selected(
-    view: View, fallback: str, find: Callable[[str], T | None], what: str, without: str
-) -> T | None:
+def _selected(view: View, fallback: str, find: Callable[[str], T | None], without: str) -> T | None:
     """The selected layer; another one, and a sentence that says so, where there is none."""
     found = find(view.layer) if view.layer else None
     if view.layer and found is None:
-        _missing(view, what)
+        _missing(view, _("No layer called {layer} holds memory here."))
     if found is None:
         found = find(fallback)
         st.caption(without)
@@ -208,7 +218,7 @@ def _chip(kinds: Sequence[str]) -> str:
     color = kind_color(kinds[0], mode)
     return (
         f'<span class="chip" style="background:{tint(color, mode)};border-color:{color};'
-        f'color:{INK[mode]}">{escape(kinds[0])}</span>'
+        f'color:{INK[mode]}">{escape(_(kinds[0]))}</span>'
     )
 
 

@@ -14,19 +14,19 @@ from explorer.analysis.units import count, memory, rounded
 from pages.shared import cache
 from pages.shared.choice import Choice
 from pages.shared.setup import View
-from pages.shared.text import _
+from pages.shared.text import N_, _
 
 Origin = Literal["predicted", "recorded", "measured"]
 
 _BADGES: Final[dict[Origin, tuple[str, str, Any]]] = {
-    "predicted": ("Predicted, not measured", ":material/calculate:", "orange"),
-    "recorded": ("Recorded on another machine", ":material/inventory_2:", "blue"),
-    "measured": ("Measured here", ":material/timer:", "green"),
+    "predicted": (N_("Predicted, not measured"), ":material/calculate:", "orange"),
+    "recorded": (N_("Recorded on another machine"), ":material/inventory_2:", "blue"),
+    "measured": (N_("Measured here"), ":material/timer:", "green"),
 }
 BOUNDS: Final = {
-    "memory": ("waits for memory", "linear"),
-    "compute": ("limited by arithmetic", "convolution"),
-    "launch": ("waits for launches", "reduction"),
+    "memory": (N_("waits for memory"), "linear"),
+    "compute": (N_("limited by arithmetic"), "convolution"),
+    "launch": (N_("waits for launches"), "reduction"),
 }
 """What time is spent on -> in words, and the kind of layer whose colour it borrows."""
 ROW: Final = 30
@@ -36,7 +36,7 @@ ROW: Final = 30
 def badge(origin: Origin) -> None:
     """Say where the numbers under it come from; numbers of two origins never share one."""
     text, icon, color = _BADGES[origin]
-    st.badge(text, icon=icon, color=color)
+    st.badge(_(text), icon=icon, color=color)
 
 
 def metric(label: str, value: str, detail: str) -> None:
@@ -60,7 +60,7 @@ def at_least(step: TrainingMemory) -> str:
 
 def batch_text(found: LargestBatch) -> str:
     """The largest batch, marked where it is an upper bound."""
-    return ("≤ " if found.is_lower_bound else "") + count(found.batch) if found.batch else "none"
+    return ("≤ " if found.is_lower_bound else "") + count(found.batch) if found.batch else _("none")
 
 
 def in_bytes(gigabytes: float) -> int:
@@ -102,32 +102,46 @@ def fits(choice: Choice, view: View, what: Literal["inference", "training"]) -> 
         st.markdown(_("It does not train at this size and batch."))
         return
     how = view.setup.dtype if what == "inference" else view.training.name
-    budget = f"{rounded(view.budget, 4)} GB"
+    budget = _("{gb} GB").format(gb=rounded(view.budget, 4))
     if not found.batch:
         st.markdown(
-            _("Not even one image fits in {budget} ({how}): it takes {gigabytes}.").format(
-                budget=budget, how=how, gigabytes=gigabytes(found.total)
+            _("Not even one image fits in {budget} ({how}): it takes {memory}.").format(
+                budget=budget, how=how, memory=gigabytes(found.total)
             )
         )
         return
-    doing = "Runs" if what == "inference" else "Trains"
-    up_to = "at most" if found.is_lower_bound else "up to"
     st.markdown(
-        _(
-            "{doing} in {budget} {up_to} **batch {removeprefix}** ({how}), which "
-            "takes {gigabytes}; one image more takes {gigabytes2}."
-        ).format(
-            doing=doing,
+        _(_FITS[what, found.is_lower_bound]).format(
             budget=budget,
-            up_to=up_to,
-            removeprefix=batch_text(found).removeprefix("≤ "),
+            batch=batch_text(found).removeprefix("≤ "),
             how=how,
-            gigabytes=gigabytes(found.total),
-            gigabytes2=gigabytes(found.next_total),
+            memory=gigabytes(found.total),
+            next_memory=gigabytes(found.next_total),
         )
     )
 
 
+_FITS: Final = {
+    ("inference", False): N_(
+        "Runs in {budget} up to **batch {batch}** ({how}), which takes {memory}; "
+        "one image more takes {next_memory}."
+    ),
+    ("inference", True): N_(
+        "Runs in {budget} at most **batch {batch}** ({how}), which takes {memory}; "
+        "one image more takes {next_memory}."
+    ),
+    ("training", False): N_(
+        "Trains in {budget} up to **batch {batch}** ({how}), which takes {memory}; "
+        "one image more takes {next_memory}."
+    ),
+    ("training", True): N_(
+        "Trains in {budget} at most **batch {batch}** ({how}), which takes {memory}; "
+        "one image more takes {next_memory}."
+    ),
+}
+"""What is done, and whether the memory is a lower bound -> what fits."""
+
+
 def gigabytes(nbytes: int) -> str:
     """With so many digits that neighbouring batches differ."""
-    return _("{value} GB").format(value=rounded(nbytes / 1000000000.0, 6))
+    return _("{gb} GB").format(gb=rounded(nbytes / 1e9, 6))

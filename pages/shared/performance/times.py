@@ -12,7 +12,7 @@ from pages.shared.choice import Choice
 from pages.shared.performance.parts import badge, chart, rounded_number, short
 from pages.shared.setup import View
 from pages.shared.tables import select_table, text_width
-from pages.shared.text import _
+from pages.shared.text import N_, _
 from pages.shared.view import select_point
 from pages.shared.widgets import plain, theme
 
@@ -24,24 +24,27 @@ def roofline_tab(choice: Choice, view: View) -> None:
     chart(
         "chart_roofline",
         cache.time_figure_json(choice, view.setup, "roofline", theme(), view.layer),
-        "Operations for each byte against operations a second, for each layer",
+        _("Operations for each byte against operations a second, for each layer"),
         lambda: select_point("chart_roofline"),
     )
     idle = frame[frame["Intensity"] == 0]
-    text = (
+    text = _(
         "A dot is a layer, its area the layer's share of the time. Under the slanted roof it waits "
         "for memory, under the flat one it is limited by arithmetic; how far below the roof it "
         "lies is what launches cost."
     )
     if len(idle):
-        text += (
-            f" {len(idle)} layers without arithmetic, {percent(idle['Share'].sum() / 100)} of the "
-            "time, have no place here."
-        )
+        text += _(
+            " {n} layers without arithmetic, {share} of the time, have no place here."
+        ).format(n=len(idle), share=percent(idle["Share"].sum() / 100))
     st.caption(text)
     device = view.setup.device
     with st.expander(_("Where the numbers of {name} come from").format(name=device.name)):
-        st.markdown(f"{plain(device.source)}. {plain(device.checked)}".strip())
+        st.markdown(
+            _("{source}. {checked}")
+            .format(source=plain(device.source), checked=plain(device.checked))
+            .strip()
+        )
         if not device.launch_measured:
             st.caption(_("The time of a launch is an assumption, never a vendor's number."))
 
@@ -52,7 +55,7 @@ def layers_tab(choice: Choice, view: View) -> None:
     chart(
         "chart_time",
         cache.time_figure_json(choice, view.setup, "time", theme(), view.layer),
-        "Predicted milliseconds of each layer",
+        _("Predicted milliseconds of each layer"),
         lambda: select_point("chart_time"),
     )
     frame = cache.layer_times(choice, view.setup)
@@ -60,7 +63,7 @@ def layers_tab(choice: Choice, view: View) -> None:
     shown = pd.DataFrame(
         {
             "Layer": [short(key) for key in keys],
-            "Kind": [[kind] for kind in frame["Kind"]],
+            "Kind": [[_(kind)] for kind in frame["Kind"]],
             "ms": frame["ms"].map(rounded_number),
             "Share": frame["Share"],
             "Bound": frame["Bound"].map(_bound_word),
@@ -71,8 +74,8 @@ def layers_tab(choice: Choice, view: View) -> None:
     )
     st.caption(
         _(
-            "{frame} layers take time, {sum} ms in all. Click one to see how its time comes about."
-        ).format(frame=len(frame), sum=rounded(frame["ms"].sum()))
+            "{n} layers take time, {ms} ms in all. Click one to see how its time comes about."
+        ).format(n=len(frame), ms=rounded(frame["ms"].sum()))
     )
     column, shade = st.column_config, theme()
     select_table(
@@ -81,10 +84,11 @@ def layers_tab(choice: Choice, view: View) -> None:
         keys=keys,
         selected=keys.index(view.layer) if view.layer in keys else None,
         columns={
-            "Layer": column.TextColumn(width=text_width(shown["Layer"], 110, 205)),
+            "Layer": column.TextColumn(_("Layer"), width=text_width(shown["Layer"], 110, 205)),
             "Kind": column.MultiselectColumn(
+                _("Kind"),
                 width=102,
-                options=list(KIND_COLORS[shade]),
+                options=[_(kind) for kind in KIND_COLORS[shade]],
                 color=[pill_color(kind, shade) for kind in KIND_COLORS[shade]],
             ),
             "ms": column.NumberColumn(format="localized", width=62),
@@ -100,4 +104,5 @@ def layers_tab(choice: Choice, view: View) -> None:
 
 
 def _bound_word(bound: str) -> str:
-    return {"compute": "arithmetic", "launch": "launches"}.get(bound, bound)
+    words = {"compute": N_("arithmetic"), "launch": N_("launches"), "memory": N_("memory")}
+    return _(words.get(bound, bound))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import pandas as pd
 import streamlit as st
 
@@ -10,9 +12,9 @@ from explorer.analysis.units import memory
 from pages.shared import cache
 from pages.shared.choice import Choice
 from pages.shared.performance.parts import ROW, badge, chart, fits, short
-from pages.shared.setup import PRECISIONS, TRAINERS, Training, View, training_controls
+from pages.shared.setup import TRAINERS, Training, View, training_controls
 from pages.shared.tables import select_table
-from pages.shared.text import _
+from pages.shared.text import N_, _
 from pages.shared.widgets import failed, plain, theme
 
 
@@ -30,28 +32,36 @@ def training_tab(choice: Choice, view: View) -> None:
     chart(
         "chart_training",
         cache.training_figure_json(choice, _ways(how), theme()),
-        "Parts of the memory of a training step",
+        _("Parts of the memory of a training step"),
     )
     _parts(step, view)
-    text = (
-        f"One step of forward, backward and update, {how.name}, batch of {step.batch}. Working "
+    text = _(
+        "One step of forward, backward and update, {how}, batch of {batch}. Working "
         "memory is an estimate: what the worst moment takes beyond what is saved. The loss, the "
         "kernels' scratch and the allocator's reserve are not counted."
-    )
+    ).format(how=how.name, batch=step.batch)
     if how.precision == "mixed":
-        text += (
+        text += _(
             " Mixed: activations and a copy of the weights in 16 bits; weights, gradients and the "
             "optimizer's state in 32."
         )
     if step.unknown_ops:
-        text += f" At least: nothing is known of {', '.join(step.unknown_ops)}."
+        text += _(" At least: nothing is known of {ops}.").format(ops=", ".join(step.unknown_ops))
     if step.segments:
-        text += (
-            f" Checkpoints cut the pass into {len(step.segments)} runs that are computed twice; "
-            f"the largest keeps {memory(max(each.recomputed_bytes for each in step.segments))} "
-            "when it is."
+        text += _(
+            " Checkpoints cut the pass into {n} runs that are computed twice; "
+            "the largest keeps {largest} when it is."
+        ).format(
+            n=len(step.segments),
+            largest=memory(max(each.recomputed_bytes for each in step.segments)),
         )
     st.caption(plain(text))
+
+
+_OTHERWISE: Final = {
+    "float32": N_("in float32"), "mixed": N_("in mixed 16-bit"), "16bit": N_("all in 16-bit")
+}  # fmt: skip
+"""Precision -> what differs if it is chosen instead."""
 
 
 def _ways(how: Training) -> tuple[tuple[str, Training], ...]:
@@ -59,35 +69,40 @@ def _ways(how: Training) -> tuple[tuple[str, Training], ...]:
     other = "sgd" if how.optimizer != "sgd" else "adam"
     found = [(how.name, how)]
     flipped = how._replace(checkpoint=not how.checkpoint)
-    found.append(("without checkpoints" if how.checkpoint else "with checkpoints", flipped))
+    found.append((_("without checkpoints") if how.checkpoint else _("with checkpoints"), flipped))
     found += [
-        (f"in {name.lower()}" if key != "16bit" else "all in 16-bit", how._replace(precision=key))
-        for key, name in PRECISIONS.items()
+        (_(name), how._replace(precision=key))
+        for key, name in _OTHERWISE.items()
         if key != how.precision
     ]
-    return (*found, (f"with {TRAINERS[other]}", how._replace(optimizer=other)))
+    with_other = _("with {optimizer}").format(optimizer=_(TRAINERS[other]))
+    return (*found, (with_other, how._replace(optimizer=other)))
 
 
 def _parts(step: TrainingMemory, view: View) -> None:
     parts = {
-        "Parameters": step.parameter_bytes,
-        "Buffers": step.buffer_bytes,
-        "Gradients": step.gradient_bytes,
-        "Optimizer's state": step.optimizer_bytes,
-        "Input": step.input_bytes,
-        "Saved for backward": step.saved_bytes,
-        "Working": step.working_bytes,
+        _("Parameters"): step.parameter_bytes,
+        _("Buffers"): step.buffer_bytes,
+        _("Gradients"): step.gradient_bytes,
+        _("Optimizer's state"): step.optimizer_bytes,
+        _("Input"): step.input_bytes,
+        _("Saved for backward"): step.saved_bytes,
+        _("Working"): step.working_bytes,
     }
     with st.expander(_("Bytes of each part, and what is saved")):
         sums, kept = st.columns(2, gap="medium")
         column = st.column_config
+        frame = pd.DataFrame(
+            {"Part": [*parts, _("Total")], "Bytes": [*parts.values(), step.total]},
+        )
         sums.dataframe(
-            pd.DataFrame(
-                {"Part": [*parts, "Total"], "Bytes": [*parts.values(), step.total]},
-            ),
+            frame,
             hide_index=True,
             row_height=ROW,
-            column_config={"Bytes": column.NumberColumn(format="localized")},
+            column_config={
+                "Part": column.TextColumn(_("Part")),
+                "Bytes": column.NumberColumn(_("Bytes"), format="localized"),
+            },
         )
         keys = [block.key for block in step.kept]
         with kept:
@@ -96,11 +111,15 @@ def _parts(step: TrainingMemory, view: View) -> None:
                 pd.DataFrame(
                     {
                         "Layer": [short(block.key) for block in step.kept],
-                        "What": [f"{block.name}: {block.what}" for block in step.kept],
+                        "What": [f"{block.name}: {_(block.what)}" for block in step.kept],
                         "MiB": [block.nbytes / 2**20 for block in step.kept],
                     }
                 ),
                 keys=keys,
                 selected=keys.index(view.layer) if view.layer in keys else None,
-                columns={"MiB": column.NumberColumn(format="%.3f", width=70)},
+                columns={
+                    "Layer": column.TextColumn(_("Layer")),
+                    "What": column.TextColumn(_("What")),
+                    "MiB": column.NumberColumn(format="%.3f", width=70),
+                },
             )

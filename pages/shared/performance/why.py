@@ -28,14 +28,15 @@ def why(choice: Choice, view: View) -> None:
 
 def _bounds_bar(shares: dict[str, float]) -> None:
     """The shares as one bar; every part is named under it."""
-    colors = {name: kind_color(kind, theme()) for name, (_, kind) in BOUNDS.items()}
+    colors = {name: kind_color(kind, theme()) for name, (_text, kind) in BOUNDS.items()}
     parts = "".join(
         f'<span style="width:{100 * share:.2f}%;background:{colors[name]}"></span>'
         for name, share in shares.items()
         if share
     )
     names = "".join(
-        f'<span><i style="background:{colors[name]}"></i>{BOUNDS[name][0]} {percent(share)}</span>'
+        f'<span><i style="background:{colors[name]}"></i>'
+        f"{_(BOUNDS[name][0])} {percent(share)}</span>"
         for name, share in shares.items()
     )
     st.html(f'<div class="bounds">{parts}</div><div class="bounds-key">{names}</div>')
@@ -63,13 +64,13 @@ def _story(setup: Setup) -> None:
         hide_index=True,
         row_height=ROW,
         column_config={
-            "Architecture": column.TextColumn(width=118),
+            "Architecture": column.TextColumn(_("Architecture"), width=118),
             "MACs": column.NumberColumn(_("G MACs"), format="%.2f", width=64),
-            "Launches": column.NumberColumn(width=70),
+            "Launches": column.NumberColumn(_("Launches"), width=70),
             "Moved": column.NumberColumn(
                 _("MiB moved"), format="%.0f", width=80, help=_("Read and written, for one image.")
             ),
-            "Ops a byte": column.NumberColumn(format="localized", width=80),
+            "Ops a byte": column.NumberColumn(_("Ops a byte"), format="localized", width=80),
             "ms": column.NumberColumn("ms", format="localized", width=58),
             "Images/s": column.NumberColumn(_("Images/s"), format="localized", width=78),
             "Images/s at 64": column.NumberColumn(
@@ -85,4 +86,9 @@ def _story(setup: Setup) -> None:
         ).format(device=plain(device), dtype=dtype)
     )
     if told.sentences:
-        st.markdown("".join(f"- At batch 64, {plain(each)}\n" for each in told.sentences))
+        st.markdown(
+            "".join(
+                f"- {_('At batch 64, {sentence}').format(sentence=plain(each))}\n"
+                for each in told.sentences
+            )
+        )
