@@ -325,7 +325,7 @@ def _misfit(
     if found.other:
         key = found.other[0]
         parts.append(
-            n_("{n} has another shape", "{n} have another shape", len(found.other))
+            n_("{n} tensor has another shape", "{n} tensors have another shape", len(found.other))
             + " "
             + _("({key} is {theirs}, not {ours})").format(
                 key=key, theirs=_shape(tensors[key]), ours=_shape(own[key])
@@ -333,7 +333,7 @@ def _misfit(
         )
     if found.unused:
         parts.append(
-            n_("{n} is unknown to it", "{n} are unknown to it", len(found.unused))
+            n_("{n} tensor is unknown to it", "{n} tensors are unknown to it", len(found.unused))
             + f" ({_some(found.unused)})"
         )
     sentence = _("{file} does not fit {model}: {parts}").format(

@@ -306,9 +306,12 @@ def _draw(lesson: Lesson, view: View, key: str, made: Effective | None = None) -
     }
     if made is not None:
         names["title"] = _("How much each pixel counts in that cell")
+    height = 560
+    if lesson.present:
+        height = 520 if key == "field_window" else 430
     figure = window_picture(
         view.picture, view.layer.field, view.cell, weights=None if made is None else made.weights,
-        ticks=not lesson.hides, names=names, theme=theme(), height=520 if lesson.present else 560,
+        ticks=not lesson.hides, names=names, theme=theme(), height=height,
     )  # fmt: skip
     alt = _("The picture with the window that the chosen cell sees")
     lesson.plot(str(figure.to_json()), key, alt)
@@ -441,13 +444,16 @@ def growth(lesson: Lesson, view: View) -> None:
         )
         for row in view.layers
     ]  # fmt: skip
-    left, right = st.columns([3, 2], gap="large") if lesson.present else (st.container(),) * 2
+    left, right = st.columns([3, 2], gap="large") if lesson.present else [st.container()] * 2
     figure = growth_figure(
         points, view.side, selected=view.layer.key, ticks=not lesson.hides, names=names,
         theme=theme(), height=400 if lesson.present else 340,
     )  # fmt: skip
-    lesson.plot(str(figure.to_json()), "field_growth", _("Size of the window against the depth"))
-    _path(lesson, view)
+    with left:
+        alt = _("Size of the window against the depth")
+        lesson.plot(str(figure.to_json()), "field_growth", alt)
+    with right:
+        _path(lesson, view)
 
 
 def _hover(row: LayerField) -> str:
@@ -469,7 +475,11 @@ def _path(lesson: Lesson, view: View) -> None:
         _("A layer with kernel k, stride s and dilation d adds (k − 1) · d steps of the stride so "
           "far, j, to the window r, and multiplies that stride by s:")
     )  # fmt: skip
-    st.latex(r"r_l = r_{l-1} + (k_l - 1)\, d_l\, j_{l-1} \qquad j_l = j_{l-1}\, s_l")
+    window, stride = r"r_l = r_{l-1} + (k_l - 1)\, d_l\, j_{l-1}", r"j_l = j_{l-1}\, s_l"
+    if lesson.present:  # there is room for one beside the figure
+        st.latex(window)
+    else:
+        st.latex(rf"{window} \qquad {stride}")
     if not steps or view.layer.field.size is None:
         return
     rows = view.layer.field.rows
@@ -482,7 +492,7 @@ def _path(lesson: Lesson, view: View) -> None:
             rf"$r = {rows.size} + (3 - 1) \cdot {rows.stride} = {rows.size + 2 * rows.stride}$",
         )  # fmt: skip
     if lesson.present:
-        lesson.answer("\n\n".join(f"`{step.key}` $\\;r = {_sum(step)}$" for step in steps[-3:]))
+        lesson.answer("\n\n".join(f"`{step.key}`\n\n$r = {_sum(step)}$" for step in steps[-2:]))
         return
     with st.expander(
         _("The path to {layer}: {n} layers that change the window").format(
@@ -553,14 +563,13 @@ def effective(lesson: Lesson, view: View) -> None:
     """Real gradients on request: how much the pixels in the window count."""
     if lesson.present:
         _controls(lesson, view, part=3)
-    st.markdown(
-        _("Not every pixel of the window counts alike: from one in the middle many paths lead to "
-          "the cell, from one in the corner a single one. The gradient of the cell with respect "
-          "to the picture says how much. It is computed with random weights and random pictures, "
-          "several times, and averaged.")
-    )  # fmt: skip
-    state = st.session_state
-    asked = _Asked(view.choice, view.layer.op, view.cell)
+    else:
+        st.markdown(
+            _("Not every pixel of the window counts alike: from one in the middle many paths lead "
+              "to the cell, from one in the corner a single one. The gradient of the cell with "
+              "respect to the picture says how much. It is computed with random weights and "
+              "random pictures, several times, and averaged.")
+        )  # fmt: skip
     where = cache.tap(view.choice, view.layer.op)
     if where is None or view.layer.field.size is None or view.layer.field.layout is None:
         st.info(
@@ -569,6 +578,20 @@ def effective(lesson: Lesson, view: View) -> None:
             icon=":material/help:",
         )  # fmt: skip
         return
+    left, right = st.columns([3, 2], gap="large")
+    with right:
+        made = _gradients(view)
+        if made:
+            _effective_numbers(lesson, view, made)
+    with left:
+        if made or lesson.present:
+            _draw(lesson, view, "field_effective", made)
+
+
+def _gradients(view: View) -> Effective | None:
+    """The button, what there is to say of the work, and its result."""
+    state = st.session_state
+    asked = _Asked(view.choice, view.layer.op, view.cell)
     running: tuple[_Asked, Job[Effective | None]] | None = state.get(_JOB)
     job = running[1] if running else None
     st.button(
@@ -583,11 +606,12 @@ def effective(lesson: Lesson, view: View) -> None:
             st.error(escaped(job.sentence), icon=":material/error:")
         elif job.result is not None:
             state[_MADE] = (running[0], job.result)
-    made = state.get(_MADE)
+    made: tuple[_Asked, Effective] | None = state.get(_MADE)
     if made and made[0] == asked:
-        _show_effective(lesson, view, made[1])
-    elif made and not (job is not None and job.running):
+        return made[1]
+    if made and not (job is not None and job.running):
         st.caption(_("What was computed before belongs to another layer or cell."))
+    return None
 
 
 def _start(asked: _Asked, field: Field) -> None:
@@ -617,30 +641,30 @@ def _watch(job: Job[Any]) -> None:
     st.button(_("Stop"), key="field_stop", on_click=job.cancel)
 
 
-def _show_effective(lesson: Lesson, view: View, made: Effective) -> None:
-    field = view.layer.field
-    assert field.rows
-    left, right = st.columns([3, 2], gap="large")
-    with left:
-        _draw(lesson, view, "field_effective", made)
-    with right:
-        lesson.numbers(
-            [
-                (_("Effective size"), f"{rounded(made.side)}",
-                 _("√ of the pixels above 4.55% of the largest")),
-                (_("Theoretical size"), count(field.rows.size), _("rows")),
-                (_("Radius"), f"{rounded(made.radius)}", _("root mean square, pixels")),
-                (_("Draws"), str(made.draws), _("of random weights")),
-            ],
-            key="effective",
-            least=170,
-        )  # fmt: skip
-        lesson.answer(
-            _("Half of the weight lies on {share} of the picture's pixels. With random weights "
-              "the effective field is bell-shaped and grows with the square root of the depth, "
-              "the theoretical one in proportion to it; training widens it (Luo et al. 2016, "
-              "arXiv:1701.04128).").format(share=percent(made.half))
-        )  # fmt: skip
+def _effective_numbers(lesson: Lesson, view: View, made: Effective) -> None:
+    rows = view.layer.field.rows
+    assert rows
+    lesson.numbers(
+        [
+            (_("Effective size"), rounded(made.side), _("√ of the pixels above 4.55%")),
+            (_("Theoretical size"), count(rows.size), _("rows")),
+            (_("Radius"), rounded(made.radius), _("root mean square")),
+            (_("Draws"), str(made.draws), _("of random weights")),
+        ][: 2 if lesson.present else 4],
+        key="effective",
+        least=150,
+    )  # fmt: skip
+    said = _("Half of the weight lies on {share} of the picture's pixels.").format(
+        share=percent(made.half)
+    )
+    if not lesson.present:
+        said += " " + _(
+            "The effective size is the side of a square with as many pixels as have more than "
+            "4.55% of the largest weight. With random weights the effective field is bell-shaped "
+            "and grows with the square root of the depth, the theoretical one in proportion to "
+            "it; training widens it (Luo et al. 2016, arXiv:1701.04128)."
+        )
+    lesson.answer(said)
 
 
 # ------------------------------------------------------------------ architectures
