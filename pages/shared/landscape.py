@@ -543,7 +543,7 @@ def cards(view: View, all_models: Sequence[Candidate]) -> None:
             if len(shown) == 2:
                 st.page_link(
                     "pages/compare/side_by_side.py",
-                    label="Compare layer by layer",
+                    label=_("Compare layer by layer"),
                     icon=":material/compare:",
                     query_params=_comparison(view, shown),
                 )
