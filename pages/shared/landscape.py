@@ -556,12 +556,27 @@ def cards(view: View, all_models: Sequence[Candidate]) -> None:
                     args=(each.name,),
                     help=_("Unmark {title}").format(title=plain(each.title)),
                 )
+            if len(shown) == 2:
+                st.page_link(
+                    "pages/compare/side_by_side.py",
+                    label=_("Compare layer by layer"),
+                    icon=":material/compare:",
+                    query_params=_comparison(view, shown),
+                )
         st.table(_beside(shown), border="horizontal")
         for each in shown:
             if each.problem:
                 st.caption(f":orange[{plain(_whole_problem(each))}]")
         if len(shown) == 1:
             st.caption(_("Click a second dot, or a row below, to compare."))
+
+
+def _comparison(view: View, shown: Sequence[Candidate]) -> dict[str, str]:
+    """The link that sets two models side by side as they are counted here."""
+    query = {"models": ",".join(each.name for each in shown)}
+    if view.size:
+        query["size"] = f"{view.size[0]}x{view.size[1]}"
+    return query if view.device == DEFAULT_DEVICE else {**query, "device": view.device}
 
 
 def _whole_problem(each: Candidate) -> str:
