@@ -24,6 +24,7 @@ SAME = frozenset(
     {
         *(
             "MACs",
+            "G MACs",
             "MLP",
             "Transformer",
             "softmax",
@@ -58,7 +59,6 @@ UNFINISHED = frozenset(
     {
         "explorer/locale/zh/analysis.po",
         "explorer/locale/zh/figures.po",
-        "explorer/locale/zh/latency.po",
         "explorer/locale/zh/lessons.po",
         "explorer/locale/zh/sweep.po",
         "pages/locale/zh/app.po",

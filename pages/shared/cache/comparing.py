@@ -17,8 +17,10 @@ from explorer.analysis.roofline import get_device, predict
 from explorer.analysis.summary import summary
 from explorer.figures.comparison import cumulative_curves, stage_bars
 from explorer.trace.records import Trace
+from pages.shared.cache.keep import keep
 from pages.shared.cache.traces import Theme, trace_of
 from pages.shared.choice import Choice, option_text
+from pages.shared.text import N_, _
 
 
 class SideBySide(NamedTuple):
@@ -61,11 +63,15 @@ def _names(choices: tuple[Choice, ...], traces: list[Trace]) -> tuple[str, ...]:
 
 def _name(choice: Choice, *, sized: bool) -> str:
     options = ", ".join(f"{name}={option_text(value)}" for name, value in choice.options)
-    size = f" at {' × '.join(map(str, choice.input_shape[2:]))}" if sized else ""
-    return choice.model + (f" ({options})" if options else "") + size
+    name = f"{choice.model} ({options})" if options else choice.model
+    if not sized:
+        return name
+    return _("{model} at {size}").format(
+        model=name, size=" × ".join(map(str, choice.input_shape[2:]))
+    )
 
 
-@st.cache_data(max_entries=64, show_spinner="Comparing")
+@keep(64, N_("Comparing"))
 def side_by_side(choices: tuple[Choice, ...], convention: Convention) -> SideBySide:
     """Compare models that can be traced; the first is what the others are compared with."""
     ready = [Subject(trace_of(choice), convention) for choice in choices]
@@ -82,7 +88,7 @@ def side_by_side(choices: tuple[Choice, ...], convention: Convention) -> SideByS
     )
 
 
-@st.cache_data(max_entries=64, show_spinner="Aligning")
+@keep(64, N_("Aligning"))
 def difference(left: Choice, right: Choice, convention: Convention) -> Difference:
     """Align two models layer by layer."""
     ready = [Subject(trace_of(choice), convention) for choice in (left, right)]
@@ -117,7 +123,7 @@ def footprint(choice: Choice, device: str) -> Footprint:
     )
 
 
-@st.cache_data(max_entries=64, show_spinner="Drawing")
+@keep(64, N_("Drawing"))
 def comparison_json(
     choices: tuple[Choice, ...], convention: Convention, figure: str, measure: str, theme: Theme
 ) -> str:
