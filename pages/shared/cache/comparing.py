@@ -8,10 +8,11 @@ from typing import NamedTuple
 import pandas as pd
 import streamlit as st
 
-from explorer.analysis import Convention, inference_memory
+from explorer.analysis import Convention
 from explorer.analysis.compare import Comparison, Subject, compare, diff, display_names
 from explorer.analysis.diff_table import diff_frame
 from explorer.analysis.layers import Layer
+from explorer.analysis.memory import inference_peaks, weight_bytes
 from explorer.analysis.roofline import get_device, predict
 from explorer.analysis.summary import summary
 from explorer.figures.comparison import cumulative_curves, stage_bars
@@ -112,11 +113,12 @@ def _keys(subject: Subject, rows: Sequence[Layer | None]) -> tuple[str, ...]:
 def footprint(choice: Choice, device: str) -> Footprint:
     """Predict time and memory of one forward pass in float32."""
     trace = trace_of(choice)
-    held = inference_memory(trace, dtype="float32")
+    (lines,) = inference_peaks(trace, ["float32"])
+    weights = weight_bytes(trace, "float32")
     return Footprint(
         milliseconds=predict(trace, get_device(device)).ms,
-        peak_bytes=held.eager_peak,
-        weight_bytes=held.parameter_bytes + held.buffer_bytes,
+        peak_bytes=max(map(sum, lines)) - weights,
+        weight_bytes=weights,
         macs=trace.macs,
     )
 
