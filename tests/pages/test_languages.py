@@ -27,6 +27,7 @@ SAME = frozenset(
             "G MACs",
             "ImageNet top-1",
             "Top-1",
+            "Top-1 %",
             "Market-1501.",
             "JSON",
             "Re-id mAP",
