@@ -24,7 +24,7 @@ from explorer.analysis.landscape import (
     to_latex,
     year_of,
 )
-from explorer.analysis.memory import inference_memory, inference_peaks
+from explorer.analysis.memory import inference_memory, inference_peaks, weight_bytes
 from explorer.analysis.profiles import (
     Setting,
     dtypes_of,
@@ -217,6 +217,16 @@ def test_the_peak_at_a_batch_is_the_highest_line_even_where_another_moment_wins(
             assert max(line.fixed + batch * line.per_image for line in lines) == expected
     with pytest.raises(OptionError, match="one image, not from 2"):
         inference_peaks(trace_model("lenet5", (2, 1, 32, 32)), ["float32"])
+
+
+def test_peaks_are_weights_and_the_highest_moment_of_a_pass() -> None:
+    for name in ("resnet18", "vit_b_16", "densenet121"):
+        trace = trace_model(name, (1, 3, 224, 224))
+        held = inference_memory(trace, dtype="float32")
+        weights = weight_bytes(trace, "float32")
+        assert weights == held.parameter_bytes + held.buffer_bytes
+        (lines,) = inference_peaks(trace, ["float32"])
+        assert max(map(sum, lines)) - weights == held.eager_peak
 
 
 def test_a_profile_survives_a_line_of_text() -> None:

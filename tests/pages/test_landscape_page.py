@@ -122,6 +122,8 @@ def test_two_marked_models_stand_beside_each_other_and_are_in_the_link(open_page
     assert beside.value.loc["Parameters", "Second / first"] == f"× {ratio:.3g}"
     assert dict(app.query_params)["model"] == "resnet18"
     assert dict(app.query_params)["with"] == "resnet50"
+    (link,) = [link.proto for link in app.get("page_link") if "Compare" in link.proto.label]
+    assert "models=resnet18%2Cresnet50" in str(link)
     app.button(key="landscape_unmark_one").click().run()
     assert "with" not in dict(app.query_params)
     assert dict(app.query_params)["model"] == "resnet50"
