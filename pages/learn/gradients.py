@@ -51,6 +51,7 @@ lesson.close(
         _("Compare *Initialization*, then put Plain-56 with batch normalization in place of one: "
           "which outputs keep their spread?"),
         _("Train *Depth* at learning rate 0.02: is Plain-56 still last?"),
+        _("Compare Plain-20 and Plain-56 alone with 60 epochs: has the deeper one caught up?"),
         _("Train ResNet-56 without BN at learning rate 0.1, and read at which step it ends."),
     ],
     sources=[

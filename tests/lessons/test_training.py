@@ -148,6 +148,8 @@ def test_what_the_lesson_says_of_the_recorded_runs_holds() -> None:
         assert len(deep) == len(shallow) == 3
         assert min(deep) > max(shallow) + 0.3  # degradation: the deeper one trains worse
         assert max(final("resnet56", rate)) < min(deep)
+    # Three times as long does not mend it.
+    assert min(final("plain56", 0.1, 60)) > 0.25 > 0.01 > max(final("plain20", 0.1, 60))
     assert max(final("resnet56.pre", 0.1)) <= min(final("resnet56", 0.1))
     assert min(final("plain56.none", 0.1)) > 0.85  # at chance
 
