@@ -20,6 +20,8 @@ from explorer.analysis.layers import to_markdown
 
 Cell = tuple[str, str]
 """What a cell says, and what stands small behind it."""
+NO_VALUE = "–"
+"""What a cell says that has no value."""
 MOST_ROWS = 400
 """Rows of a difference that a document holds."""
 
@@ -40,6 +42,11 @@ class Table(NamedTuple):
     heads: tuple[Cell, ...]
     """Name and input of each model."""
     rows: tuple[TableRow, ...]
+
+    def known(self) -> Table:
+        """The same without the rows that no model has a value of."""
+        rows = (row for row in self.rows if any(value != NO_VALUE for value, _ in row.cells))
+        return self._replace(rows=tuple(rows))
 
 
 class Report(NamedTuple):
@@ -100,7 +107,7 @@ def report_markdown(report: Report) -> str:
 
 def _plain(text: str) -> str:
     """Keep what a sentence says from being read as Markdown."""
-    return "".join(f"\\{sign}" if sign in r"\`*_[]<>|" else sign for sign in text)
+    return "".join(f"\\{sign}" if sign in r"\`*_[]<|" else sign for sign in text)
 
 
 def _markdown_table(table: Table) -> str:
@@ -122,8 +129,8 @@ def _markdown_cell(cell: Cell) -> str:
 
 
 def report_latex(report: Report) -> str:
-    """The tables in LaTeX for the booktabs package, each with its conventions as a caption."""
-    parts = ["% Needs \\usepackage{booktabs}."]
+    """The tables in LaTeX, each with its conventions as a caption, as wide as the text."""
+    parts = ["% Needs \\usepackage{array,booktabs}."]
     parts += [f"% {text}" for text in (*report.summary, *_environment_lines())]
     parts += [_latex_table(table, report.conventions) for table in report.tables]
     return "\n".join(parts) + "\n"
@@ -137,12 +144,15 @@ def _latex_table(table: Table, conventions: Sequence[str]) -> str:
     caption = latex_text(" ".join([f"{table.title}.", *conventions]))
     names = " & ".join(["", *(latex_text(name) for name, _ in table.heads)])
     inputs = " & ".join(["", *(latex_text(detail) for _, detail in table.heads)])
+    ragged = "\\raggedleft\\arraybackslash"
+    wide = f"p{{{0.68 / len(table.heads):.3f}\\textwidth}}"
+    columns = f">{{\\raggedright}}p{{0.2\\textwidth}}{f'>{{{ragged}}}{wide}' * len(table.heads)}"
     lines = [
         "\\begin{table}",
         "\\centering",
         "\\small",
         f"\\caption{{{caption}}}",
-        f"\\begin{{tabular}}{{l{'r' * len(table.heads)}}}",
+        f"\\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
         "\\toprule",
         f"{names} \\\\",
         f"{inputs} \\\\",

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import gettext
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from io import BytesIO
@@ -24,6 +24,8 @@ from pathlib import Path
 from typing import Final
 
 ENGLISH: Final = "en"
+_BETWEEN: Final = {"zh": ""}
+"""What stands between two sentences, where it is not a space."""
 
 _FOLDERS: Final = [Path(__file__).with_name("locale")]
 _LOADED: Final[dict[str, gettext.NullTranslations]] = {ENGLISH: gettext.NullTranslations()}
@@ -40,6 +42,11 @@ def _(message: str) -> str:
 def n_(singular: str, plural: str, n: int) -> str:
     """Say a text that depends on a number in the reader's language, with `{n}` filled in."""
     return _translations(language()).ngettext(singular, plural, n).format(n=f"{n:,}")
+
+
+def joined(sentences: Iterable[str]) -> str:
+    """Put sentences one after the other, as the reader's language does."""
+    return _BETWEEN.get(language(), " ").join(filter(None, sentences))
 
 
 def N_(message: str) -> str:  # noqa: N802 (gettext's own name for it)

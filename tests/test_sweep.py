@@ -411,6 +411,22 @@ def test_a_cluster_gives_the_records_of_this_machine(dask_cluster: Any, tmp_path
     assert reported[-1] == Progress(16, 16, 0, 4, 0)
 
 
+def test_a_cluster_predicts_for_a_device_as_this_machine_does(dask_cluster: Any) -> None:
+    wanted = [
+        *grid(["lenet5", "squeezenet1_1"], [32, 64], device="NVIDIA T4", dtype="float16"),
+        *grid(["lenet5"], [32], device="NVIDIA H100 SXM", dtype="int8"),
+        *grid(["lenet5"], [32]),
+    ]
+    rows = values(run(wanted, scheduler=dask_cluster.scheduler_address))
+    assert rows == in_process(wanted)
+    assert {(row.device, row.dtype) for row in rows} == {
+        ("NVIDIA T4", "float16"), ("NVIDIA H100 SXM", "int8"), ("", ""),
+    }  # fmt: skip
+    predicted = [row for row in rows if row.device and not row.error]
+    assert all(row.predicted_ms and row.predicted_ms > 0 for row in predicted)
+    assert len({row.key for row in rows}) == len(wanted)
+
+
 def test_a_cluster_resumes_what_this_machine_began(dask_cluster: Any, tmp_path: Path) -> None:
     out = tmp_path / "rows.jsonl"
     first = list(run(SMALL[:3], out, workers=0))

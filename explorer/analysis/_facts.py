@@ -7,23 +7,27 @@ convolution that is new, the resolution between two strides) is not named again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from explorer.analysis._units import GATE, JOIN, MAIN, SHORTCUT, CountedBlock, is_depthwise
 from explorer.analysis.compare import Change, Diff, DiffRow, window_text
 from explorer.analysis.layers import Layer
+from explorer.text import N_, _, n_
 
-HEAD = "head"
-BLOCKS = {
-    "residual": "residual block",
-    "depthwise": "residual block",
-    "inverted": "residual block",
-    "branches": "block of parallel branches",
-    "dense": "dense layer",
-    "attention": "attention block",
-    "transformer": "transformer block",
+HEAD = N_("head")
+"""Name of the stage, looked up as `explorer.analysis.stages` does."""
+BLOCKS: dict[str, Callable[[int], str]] = {
+    "residual": lambda n: n_("{n} residual block", "{n} residual blocks", n),
+    "branches": lambda n: n_(
+        "{n} block of parallel branches", "{n} blocks of parallel branches", n
+    ),
+    "dense": lambda n: n_("{n} dense layer", "{n} dense layers", n),
+    "attention": lambda n: n_("{n} attention block", "{n} attention blocks", n),
+    "transformer": lambda n: n_("{n} transformer block", "{n} transformer blocks", n),
 }
+"""Kind of a block -> so many of them in words."""
+_RESIDUAL = frozenset(("depthwise", "inverted"))
 """A mobile block is a residual one also where its shape changes and it has no shortcut."""
 SMALL = frozenset(("normalization", "activation"))
 """Kinds that come along with a layer with weights."""
@@ -56,9 +60,17 @@ class Pair(NamedTuple):
     rows: tuple[DiffRow, ...]
 
 
-def block_name(kind: str) -> str:
-    """A kind of block in words; kinds that are not listed name themselves."""
-    return BLOCKS.get(kind, f"{kind} block")
+def block_kind(kind: str) -> str:
+    """A kind of block as far as it is told."""
+    return "residual" if kind in _RESIDUAL else kind
+
+
+def several_blocks(number: int, kind: str) -> str:
+    """So many blocks of a kind in words; kinds that are not listed name themselves."""
+    if kind in BLOCKS:
+        return BLOCKS[kind](number)
+    text = _("{n} {kind} block") if number == 1 else _("{n} {kind} blocks")
+    return text.format(n=number, kind=kind)
 
 
 def row_layer(row: DiffRow) -> Layer:
@@ -92,7 +104,7 @@ def pairs(diff: Diff) -> list[Pair]:
     votes: Counter[tuple[int, int]] = Counter()
     weights: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
     for row in diff.rows:
-        if row.stage == HEAD or row.role != MAIN:
+        if row.stage == _(HEAD) or row.role != MAIN:
             continue
         weights[0][row.left_block] += bool(row.left and row.left.macs)
         weights[1][row.right_block] += bool(row.right and row.right.macs)
@@ -124,7 +136,7 @@ def _best(votes: Iterable[tuple[tuple[int, int], int]]) -> dict[int, int]:
     for (one, other), times in votes:
         if one not in best or times > best[one][0]:
             best[one] = (times, other)
-    return {one: other for one, (_, other) in best.items()}
+    return {one: other for one, (_times, other) in best.items()}
 
 
 def _alike(diff: Diff, left: int, right: int) -> bool:
@@ -139,7 +151,7 @@ def _alike(diff: Diff, left: int, right: int) -> bool:
     ]  # fmt: skip
     if len(units) == 1:
         return bool(units[0].shortcuts)
-    return len(units) == 2 and block_name(units[0].kind) == block_name(units[1].kind)
+    return len(units) == 2 and block_kind(units[0].kind) == block_kind(units[1].kind)
 
 
 def _rows(diff: Diff, left: int, right: int) -> tuple[DiffRow, ...]:
@@ -181,9 +193,12 @@ def facts(diff: Diff, pair: Pair) -> list[Fact]:
 
 def _order(before: bool) -> Fact:
     if before:
-        return Fact("order", "normalization and activation behind each convolution, not before it")
+        return Fact(
+            "order", _("normalization and activation behind each convolution, not before it")
+        )
     return Fact(
-        "order", "pre-activation (normalization and activation before each convolution, not behind)"
+        "order",
+        _("pre-activation (normalization and activation before each convolution, not behind)"),
     )
 
 
@@ -191,10 +206,12 @@ def _shortcut(left: tuple[str, ...], right: tuple[str, ...]) -> list[Fact]:
     if left == right:
         return []
     if not right:
-        return [Fact("shortcut", "shortcut removed", detail=left[0])]
+        return [Fact("shortcut", _("shortcut removed"), detail=left[0])]
     if not left:
-        return [Fact("shortcut", "shortcut added", detail=right[0])]
-    return [Fact("shortcut", f"shortcut {' and '.join(left)} -> {' and '.join(right)}")]
+        return [Fact("shortcut", _("shortcut added"), detail=right[0])]
+    before, after = (_(" and ").join(map(_, names)) for names in (left, right))
+    text = _("shortcut {before} -> {after}")
+    return [Fact("shortcut", text.format(before=before, after=after))]
 
 
 def _gates(left: CountedBlock, right: CountedBlock) -> list[Fact]:
@@ -206,7 +223,7 @@ def _gates(left: CountedBlock, right: CountedBlock) -> list[Fact]:
 def _shortcut_layers(pair: Pair) -> list[Fact]:
     rows = [row for row in pair.rows if row.role == SHORTCUT]
     alone = [row for row in rows if row.status in ("left", "right") and is_named(row)]
-    return [Fact("shortcut", f"shortcut {only(row)}") for row in alone]
+    return [Fact("shortcut", _("shortcut {layer}").format(layer=only(row))) for row in alone]
 
 
 def _layers(pair: Pair, moved: bool) -> list[Fact]:
@@ -232,7 +249,7 @@ def _change(row: DiffRow, change: Change) -> list[Fact]:
     if change.what == "groups" and row.left and row.right:
         after = is_depthwise(row.right)
         if after or is_depthwise(row.left):
-            return [Fact("groups", "depthwise" if after else "not depthwise")]
+            return [Fact("groups", _("depthwise") if after else _("not depthwise"))]
     if change.what in _NUMBERS:
         return [_number(change.what, change)]
     return [Fact(change.what, str(change))]
@@ -261,14 +278,14 @@ def _widths(pair: Pair, main: list[DiffRow]) -> list[Fact]:
     last = _width_changes(joins[-1]) if joins else []
     if joins and row_layer(joins[-1]).kind == "concat":
         inside += [(row, change) for row in weighted[-1:] for change in _width_changes(row)]
-        found = [Fact("branch widths", "branch widths changed")] if inside else []
+        found = [Fact("branch widths", _("branch widths changed"))] if inside else []
         return found + [_number("output width", change) for change in last]
     if not joins or joins[-1].status in ("left", "right"):
         last = [change for row in weighted[-1:] for change in _width_changes(row)]
     found = []
     if inside:
         # The widest window is what a block is named by; of two the first.
-        _, chosen = max(inside, key=lambda pair: _window(pair[0]))
+        chosen = max(inside, key=lambda pair: _window(pair[0]))[1]
         found.append(_number("width", chosen))
     return found + [_number("output width", change) for change in last[:1]]
 
@@ -286,13 +303,14 @@ def _strides(main: list[DiffRow]) -> list[Fact]:
     """A stride that moved from one layer to another, or changed."""
     changed = [(row, change) for row in main for change in row.changes if change.what == "stride"]
     if len(changed) == 2:
-        (_, first), (_, second) = changed
+        first, second = changed[0][1], changed[1][1]
         if (first.before, first.after) == (second.after, second.before):
             start, end = changed if first.after == "1" else changed[::-1]
             source, target = _ordinal(start[0], main), _ordinal(end[0], main)
-            text = f"stride {start[1].before} moved from the {source} to the {target}"
+            text = _("stride {n} moved from the {source} to the {target}")
+            text = text.format(n=start[1].before, source=source, target=target)
             return [Fact("stride", text)]
-    return [Fact("stride", str(change)) for _, change in changed]
+    return [Fact("stride", str(change)) for _row, change in changed]
 
 
 def _ordinal(row: DiffRow, main: list[DiffRow]) -> str:
@@ -301,7 +319,12 @@ def _ordinal(row: DiffRow, main: list[DiffRow]) -> str:
     same = [other for other in main if layer_name(row_layer(other)) == name]
     if len(same) == 1:
         return name
-    return f"{'first' if same[0] is row else 'last' if same[-1] is row else 'middle'} {name}"
+    text = _("middle {layer}")
+    if same[0] is row:
+        text = _("first {layer}")
+    elif same[-1] is row:
+        text = _("last {layer}")
+    return text.format(layer=name)
 
 
 def _recipe(pair: Pair, main: list[DiffRow]) -> list[Fact]:
@@ -319,12 +342,15 @@ def _recipe(pair: Pair, main: list[DiffRow]) -> list[Fact]:
         return []
     texts = [" - ".join(map(_short_name, layers)) for layers in recipes]
     if texts[0] == texts[1]:  # a gate that stands elsewhere keeps its neighbours apart
-        return [Fact("recipe", "layers in another order")]
-    return [Fact("recipe", f"{texts[0] or 'nothing'} -> {texts[1] or 'nothing'}")]
+        return [Fact("recipe", _("layers in another order"))]
+    return [Fact("recipe", f"{texts[0] or _('nothing')} -> {texts[1] or _('nothing')}")]
 
 
 def _short_name(layer: Layer) -> str:
-    return layer_name(layer).removesuffix(" convolution").removesuffix(" layer")
+    if layer.kind == "convolution" and layer.kernel:
+        size = _window_name(layer.kernel)
+        return _("{size} depthwise").format(size=size) if is_depthwise(layer) else size
+    return _(layer.kind)
 
 
 def _unpaired(main: list[DiffRow], moved: bool) -> list[Fact]:
@@ -347,7 +373,11 @@ def only(row: DiffRow) -> str:
 def layer_name(layer: Layer) -> str:
     """A layer in words: "3×3 convolution", "linear layer", "normalization"."""
     if layer.kind == "convolution" and layer.kernel:
-        kernel = window_text(layer.kernel)
-        size = "×".join([kernel] * len(layer.kernel)) if kernel.isdigit() else kernel
-        return f"{size} {'depthwise ' if is_depthwise(layer) else ''}convolution"
-    return "linear layer" if layer.kind == "linear" else layer.kind
+        text = _("{size} depthwise convolution") if is_depthwise(layer) else _("{size} convolution")
+        return text.format(size=_window_name(layer.kernel))
+    return _("linear layer") if layer.kind == "linear" else _(layer.kind)
+
+
+def _window_name(window: tuple[int, ...]) -> str:
+    kernel = window_text(window)
+    return "×".join([kernel] * len(window)) if kernel.isdigit() else kernel

@@ -10,8 +10,14 @@ from explorer.analysis._facts import layer_name
 from explorer.analysis.compare import Diff, DiffRow
 from explorer.analysis.layers import Layer
 from explorer.analysis.units import shape_text
+from explorer.text import N_, _
 
-STATUS = {"same": "same", "changed": "changed", "left": "only left", "right": "only right"}
+STATUS = {
+    "same": N_("same"),
+    "changed": N_("changed"),
+    "left": N_("only left"),
+    "right": N_("only right"),
+}
 """`DiffRow.status` in words."""
 
 
@@ -25,7 +31,7 @@ def diff_frame(diff: Diff) -> pd.DataFrame:
     rows = diff.rows
     return pd.DataFrame(
         {
-            "Stage": [row.stage for row in rows],
+            "Stage": [_(row.stage) for row in rows],
             "Status": [STATUS[row.status] for row in rows],
             "Left": [row.left.key if row.left else "" for row in rows],
             "Right": [row.right.key if row.right else "" for row in rows],
@@ -50,7 +56,7 @@ def _either(row: DiffRow) -> Layer:
 def _difference(row: DiffRow) -> str:
     """What changed; of a layer without a partner, what it is."""
     if row.left and row.right:
-        return ", ".join(map(str, row.changes))
+        return _(", ").join(map(str, row.changes))
     return ("- " if row.left else "+ ") + layer_name(_either(row))
 
 

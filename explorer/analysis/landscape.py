@@ -22,7 +22,7 @@ from explorer.analysis.units import compact, memory, rounded
 from explorer.latency import LatencyRecord
 from explorer.latency.ways import Place
 from explorer.models._registry import ModelSpec
-from explorer.text import _
+from explorer.text import N_, _
 from explorer.zoo import get_spec, list_models, source_of
 
 Key = Literal[
@@ -97,19 +97,24 @@ class Measure(NamedTuple):
     @property
     def label(self) -> str:
         """Title with unit, as an axis has it."""
-        return f"{self.title} ({self.unit})" if self.unit else self.title
+        title = _(self.title)
+        return _("{title} ({unit})").format(title=title, unit=self.unit) if self.unit else title
+
+
+def _ms(value: float) -> str:
+    return f"{rounded(value)} ms"
 
 
 MEASURES: dict[str, Measure] = {
     measure.key: measure
     for measure in (
-        Measure("top1", "ImageNet top-1", "%", 1, True, False, lambda x: f"{x:.1f}%"),
-        Measure("params", "Parameters", "M", 1e6, False, True, compact),
-        Measure("macs", "MACs per image", "G", 1e9, False, True, compact),
-        Measure("ms", "Predicted time", "ms", 1, False, True, lambda x: f"{rounded(x)} ms"),
-        Measure("recorded_ms", "Recorded time", "ms", 1, False, True, lambda x: f"{rounded(x)} ms"),
-        Measure("memory", "Peak memory", "MiB", 2**20, False, True, memory),
-        Measure("year", "Year", "", 1, True, False, str),
+        Measure("top1", N_("ImageNet top-1"), "%", 1, True, False, lambda x: f"{x:.1f}%"),
+        Measure("params", N_("Parameters"), "M", 1e6, False, True, compact),
+        Measure("macs", N_("MACs per image"), "G", 1e9, False, True, compact),
+        Measure("ms", N_("Predicted time"), "ms", 1, False, True, _ms),
+        Measure("recorded_ms", N_("Recorded time"), "ms", 1, False, True, _ms),
+        Measure("memory", N_("Peak memory"), "MiB", 2**20, False, True, memory),
+        Measure("year", N_("Year"), "", 1, True, False, str),
         Measure("reid_map", "Market-1501 mAP", "%", 1, True, False, lambda x: f"{x:.1f}%"),
         Measure("reid_rank1", "Market-1501 rank-1", "%", 1, True, False, lambda x: f"{x:.1f}%"),
     )
@@ -321,7 +326,7 @@ def judge(candidates: Iterable[Candidate], limits: Limits) -> Verdict:
 
 
 def _tests(limits: Limits) -> Iterator[tuple[str, str, Test]]:
-    yield "size", "Takes the input size", lambda each: not each.problem
+    yield "size", _("Takes the input size"), lambda each: not each.problem
     for key in ("params", "macs", "ms", "recorded_ms", "memory", "top1", "reid_map"):
         bound = getattr(limits, key)
         if bound is not None:
@@ -335,8 +340,10 @@ def _tests(limits: Limits) -> Iterator[tuple[str, str, Test]]:
         )
     if limits.families:
         kept = frozenset(limits.families)
-        named = ", ".join(limits.families) if len(kept) < 4 else f"one of {len(kept)}"
-        yield "family", f"Family: {named}", lambda each: each.family in kept
+        named = _("Family: one of {n}").format(n=len(kept))
+        if len(kept) < 4:
+            named = _("Family: {names}").format(names=_(", ").join(limits.families))
+        yield "family", named, lambda each: each.family in kept
 
 
 def _within(measure: Measure, bound: float) -> Test:
@@ -353,7 +360,7 @@ def _within(measure: Measure, bound: float) -> Test:
 def _sentence(measure: Measure, bound: float) -> str:
     sign = "≥" if measure.more else "≤"
     unit = measure.unit if measure.unit == "%" else f" {measure.unit}"
-    return f"{measure.title} {sign} {bound / measure.scale:,.6g}{unit}"
+    return f"{_(measure.title)} {sign} {bound / measure.scale:,.6g}{unit}"
 
 
 def _years(limits: Limits) -> str:
@@ -417,7 +424,7 @@ def table(
     columns: Mapping[str, Any] = {
         "Model": [each.title for each in candidates],
         "Name": [each.name for each in candidates],
-        "Front": ["front" if each.name in chosen else "" for each in candidates],
+        "Front": [N_("front") if each.name in chosen else "" for each in candidates],
         "Top-1 %": pd.array([each.top1 for each in candidates], dtype="Float64"),
         "Params": pd.array([each.params for each in candidates], dtype="Int64"),
         "MACs": pd.array([each.macs for each in candidates], dtype="Int64"),

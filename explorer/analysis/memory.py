@@ -283,6 +283,11 @@ def _peak_lines(plan: _Plan, dtype: str) -> tuple[PeakLine, ...]:
     return tuple(highest)
 
 
+def weight_bytes(trace: Trace, dtype: str) -> int:
+    """Bytes of all parameters and buffers in a type."""
+    return _weights((*trace.parameters, *trace.buffer_records), dtype)
+
+
 def grows_with_batch(trace: Trace) -> list[bool]:
     """For each op of a trace, whether its results grow with the batch."""
     return _growing(trace, _batch(trace))

@@ -72,12 +72,12 @@ def profile(name: str, size: tuple[int, int] | None = None) -> Profile:
     height, width = size or (native[-2], native[-1])
     try:
         if len(native) != 2:
-            raise OptionError(_("{title} takes video, not an image.").format(title=spec.title))
+            raise OptionError(_("{model} takes video, not an image.").format(model=spec.title))
         if height < spec.min_size[0] or width < spec.min_size[1]:
             least = " × ".join(map(str, spec.min_size))
             raise OptionError(
-                _("{title} takes images of at least {least} pixels.").format(
-                    title=spec.title, least=least
+                _("{model} takes images of at least {least} pixels.").format(
+                    model=spec.title, least=least
                 )
             )
         # Nobody may ever read what another size would have done, and looking for it takes long.
@@ -88,7 +88,12 @@ def profile(name: str, size: tuple[int, int] | None = None) -> Profile:
         # One model's bug must not cost the others their place, and must not be hidden.
         said = " ".join(str(error).split())
         return _without_counts(
-            name, height, width, f"{spec.title} fails with {type(error).__name__}: {said}"
+            name,
+            height,
+            width,
+            _("{model} fails with {error}: {said}").format(
+                model=spec.title, error=type(error).__name__, said=said
+            ),
         )
     return profile_trace(trace, name, (height, width))
 
@@ -216,9 +221,9 @@ class Setting(NamedTuple):
 
     def statement(self) -> str:
         """What times and memory are of, in half a sentence."""
-        name = "float32 as TF32" if self.dtype == "tf32" else self.dtype
-        return _("{name}, {name2}, batch of {batch:,}").format(
-            name=self.device.name, name2=name, batch=self.batch
+        dtype = _("float32 as TF32") if self.dtype == "tf32" else self.dtype
+        return _("{device}, {dtype}, batch of {batch:,}").format(
+            device=self.device.name, dtype=dtype, batch=self.batch
         )
 
 

@@ -222,6 +222,9 @@ def _sweep_table(rows: list[Row]) -> str:
             del columns[name]
     lines = list(zip(*columns.values(), strict=True))
     table = [text_table(list(columns), lines)] if legal else []
+    if predicted := {(row.device, row.dtype) for row in legal if row.device}:
+        ((device, dtype),) = predicted
+        table.append(f"Predicted by the roofline model for {device}, {dtype}; nothing is measured.")
     problems = _problems(rows)
     return "\n\n".join([*table, *(["\n".join(problems)] if problems else [])])
 

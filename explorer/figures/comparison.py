@@ -26,7 +26,7 @@ _LINES: Final = (
 
 def measure_title(measure: str, unit: str) -> str:
     """A measure in words: "Parameters", "MACs", "Activation memory"."""
-    return {"params": "Parameters", "cost": unit}.get(measure, "Activation memory")
+    return {"params": _("Parameters"), "cost": unit}.get(measure, _("Activation memory"))
 
 
 def stage_bars(comparison: Comparison, *, measure: str = "cost", theme: str = "light") -> go.Figure:
@@ -57,9 +57,9 @@ def stage_bars(comparison: Comparison, *, measure: str = "cost", theme: str = "l
         figure.add_bar(
             orientation="h",
             name=aligned.name,
-            y=[name for name, _, _ in found],
-            x=[getattr(stage, measure) for _, stage, _ in found],
-            text=[_label(stage, measure, max(wholes)) for _, stage, _ in found],
+            y=[name for name, _stage, _whole in found],
+            x=[getattr(stage, measure) for _name, stage, _whole in found],
+            text=[_label(stage, measure, max(wholes)) for _name, stage, _whole in found],
             textposition="inside",
             insidetextanchor="middle",
             textangle=0,
@@ -110,7 +110,7 @@ def cumulative_curves(
     styled(figure, _("{title}, summed up layer by layer").format(title=title), theme, height=460)
     figure.update_layout(hovermode="x", margin_b=80)
     figure.update_xaxes(
-        title_text="Layers so far, of each model's own", ticksuffix="%", range=[0, 101],
+        title_text=_("Layers so far, of each model's own"), ticksuffix="%", range=[0, 101],
         hoverformat=".0f",
     )  # fmt: skip
     figure.update_yaxes(title_text=_axis_title(measure, title), tickformat="~s", rangemode="tozero")
@@ -133,10 +133,15 @@ def _label(stage: Stage, measure: str, longest: int) -> str:
 
 def _hover(name: str, stage: Stage, measure: str, whole: int) -> str:
     value = getattr(stage, measure)
-    return (
-        f"<b>{name}, {stage.name}</b><br>{_amount(value, measure)} "
-        f"({percent(value / (whole or 1))} of the model)<br>{stage.layers} layers, output "
-        f"{shape_text(stage.output_shape)}"
+    return _(
+        "<b>{model}, {stage}</b><br>{amount} ({share} of the model)<br>{n} layers, output {shape}"
+    ).format(
+        model=name,
+        stage=stage.name,
+        amount=_amount(value, measure),
+        share=percent(value / (whole or 1)),
+        n=stage.layers,
+        shape=shape_text(stage.output_shape),
     )
 
 

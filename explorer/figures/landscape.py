@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import log10
 from typing import Any, Final, Literal, NamedTuple
 
@@ -12,15 +12,15 @@ from explorer.analysis.landscape import MEASURES, Candidate, Measure, front
 from explorer.figures._layout import styled
 from explorer.figures.theme import INK, KIND_COLORS, MUTED_INK
 from explorer.figures.timeline import GROUPS
-from explorer.text import _
+from explorer.text import N_, _
 
 Colored = Literal["principle", "source", "year", "top1"]
 
 COLORS: Final[dict[str, str]] = {
-    "principle": "Principle",
-    "source": "Source",
-    "year": "Year",
-    "top1": "ImageNet top-1",
+    "principle": N_("Principle"),
+    "source": N_("Source"),
+    "year": N_("Year"),
+    "top1": N_("ImageNet top-1"),
 }
 """What dots can be coloured by -> its title."""
 
@@ -92,16 +92,11 @@ def landscape(
         _by_group(figure, shown, (x, y), color, diameters, said, theme)
     _rings(figure, [each for each in candidates if each.name in marked], x, y, diameters, theme)
     _labels(figure, shown, faint, best, marked, (x, y), theme)
-    styled(
-        figure,
-        _("{title} against {lower}{title2}").format(
-            title=y.title, lower=x.title[:1].lower(), title2=x.title[1:]
-        ),
-        theme,
-        height=_HEIGHT,
-    )
-    if x.key in ("macs", "top1", "reid_map", "reid_rank1"):
-        figure.update_layout(title_text=f"{y.title} against {x.title}")
+    across = _(x.title)
+    if x.key not in ("macs", "top1", "reid_map", "reid_rank1"):
+        across = across[:1].lower() + across[1:]
+    title = _("{y} against {x}").format(y=_(y.title), x=across)
+    styled(figure, title, theme, height=_HEIGHT)
     figure.update_xaxes(showgrid=True)
     for update, measure in ((figure.update_xaxes, x), (figure.update_yaxes, y)):
         update(**_axis(measure, [measure.of(each) for each in (*shown, *faint)]))
@@ -113,7 +108,8 @@ def _has(each: Candidate, x: Measure, y: Measure) -> bool:
 
 
 def _axis(measure: Measure, values: Sequence[float | None]) -> dict[str, Any]:
-    title = f"{measure.label}, {'more' if measure.more else 'less'} is better"
+    text = _("{measure}, more is better") if measure.more else _("{measure}, less is better")
+    title = text.format(measure=measure.label)
     if not measure.log:
         return {"title_text": title, "tickformat": "d" if measure.key == "year" else "~g"}
     if measure.unit not in ("ms", "MiB"):
@@ -183,13 +179,14 @@ def _faint(
         x=list(map(_at(axes[0]), faint)),
         y=list(map(_at(axes[1]), faint)),
         mode="markers",
-        name="outside the limits",
+        name=_("outside the limits"),
         marker={"color": MUTED_INK[theme], "size": 6, "opacity": 0.28, "line_width": 0},
         unselected={"marker": {"opacity": 0.28}},
         customdata=[[each.name] for each in faint],
         text=[
-            f"<b>{each.title}</b><br>{_two(each, axes)}<br>Excluded by: "
-            + ", ".join(excluded[each.name])
+            _("<b>{model}</b><br>{values}<br>Excluded by: {limits}").format(
+                model=each.title, values=_two(each, axes), limits=_(", ").join(excluded[each.name])
+            )
             for each in faint
         ],
         hovertemplate="%{text}<extra></extra>",
@@ -204,7 +201,7 @@ def _front(
         x=list(map(_at(x), best)),
         y=list(map(_at(y), best)),
         mode="lines",
-        name=f"front ({len(best)})",
+        name=_("front ({n})").format(n=len(best)),
         line={"color": INK[theme], "width": 1.5, "shape": "vh" if x.more else "hv"},
         hoverinfo="skip",
     )
@@ -223,7 +220,7 @@ def _by_group(
         members = [each for each in shown if _group(each, color) == group]
         if members:
             marker = {"color": KIND_COLORS[theme][kind], "symbol": symbol}
-            _dots(figure, members, axes, group, marker, diameters, said)
+            _dots(figure, members, axes, _(group), marker, diameters, said)
 
 
 def _group(each: Candidate, color: str) -> str:
@@ -246,7 +243,7 @@ def _by_value(
     unknown = [each for each in shown if measure.of(each) is None]
     if unknown:
         marker: dict[str, Any] = {"color": MUTED_INK[theme], "symbol": "circle-open"}
-        name = f"{measure.title} not known"
+        name = _("{measure} not known").format(measure=_(measure.title))
         _dots(figure, unknown, axes, name, marker, diameters, said)
     if known:
         bar = {"title": {"text": measure.label, "side": "top"}, "thickness": 10, "len": 0.9}
@@ -258,7 +255,7 @@ def _by_value(
             "showscale": True,
             "colorbar": bar,
         }
-        _dots(figure, known, axes, measure.title, marker, diameters, said)
+        _dots(figure, known, axes, _(measure.title), marker, diameters, said)
         figure.data[-1].showlegend = False
 
 
@@ -291,32 +288,52 @@ def _dots(
 
 
 def _two(each: Candidate, axes: Axes) -> str:
-    return "<br>".join(f"{axis.title}: {axis.text(axis.of(each))}" for axis in dict.fromkeys(axes))
+    text = _("{measure}: {value}")
+    return "<br>".join(
+        text.format(measure=_(axis.title), value=axis.text(axis.of(each)))
+        for axis in dict.fromkeys(axes)
+    )
 
 
 def _card(each: Candidate, said: _Said) -> str:
     """Everything that is known of one model."""
-    year = f", {each.year}" if each.year else ""
-    at_least = "at least " if each.lower_bound else ""
-    lines = [f"<b>{each.title}</b> ({each.family}{year})"]
-    if each.params is not None:
-        params, macs = MEASURES["params"].text(each.params), MEASURES["macs"].text(each.macs)
-        lines.append(f"{params} parameters, {at_least}{macs} MACs at {each.height} × {each.width}")
-    if each.ms is not None:
-        ms, held = MEASURES["ms"].text(each.ms), MEASURES["memory"].text(each.memory)
-        lines.append(f"Predicted {at_least}{ms}, peak memory {held}")
-        lines.append(f"({said.setting})" if said.setting else "")
-    if each.recorded_ms is not None:
-        lines.append(f"Recorded {MEASURES['recorded_ms'].text(each.recorded_ms)}")
-        lines.append(f"({said.way})" if said.way else "")
-    if each.top1 is None:
-        lines.append("No citable ImageNet accuracy")
-    else:
-        crop = f", at {each.crop} × {each.crop}" if each.other_size else ""
-        lines.append(f"ImageNet top-1 {each.top1:.1f}% ({each.weights}{crop})")
+    family = _("{family}, {year}") if each.year else "{family}"
+    family = family.format(family=each.family, year=each.year)
+    lines = [_("<b>{model}</b> ({family})").format(model=each.title, family=family)]
+    lines += [*_costs(each, said), _accuracy(each)]
     if each.reid_map is not None:
         lines.append(f"Market-1501 mAP {each.reid_map:.1f}%, rank-1 {each.reid_rank1:.1f}%")
     return "<br>".join(line for line in lines if line)
+
+
+def _costs(each: Candidate, said: _Said) -> Iterator[str]:
+    around = _("({text})")
+    least = _("at least {n}") if each.lower_bound else "{n}"
+    if each.params is not None:
+        yield _("{params} parameters, {macs} MACs at {height} × {width}").format(
+            params=MEASURES["params"].text(each.params),
+            macs=least.format(n=MEASURES["macs"].text(each.macs)),
+            height=each.height,
+            width=each.width,
+        )
+    if each.ms is not None:
+        yield _("Predicted {ms}, peak memory {size}").format(
+            ms=least.format(n=MEASURES["ms"].text(each.ms)),
+            size=MEASURES["memory"].text(each.memory),
+        )
+        yield around.format(text=said.setting) if said.setting else ""
+    if each.recorded_ms is not None:
+        yield _("Recorded {ms}").format(ms=MEASURES["recorded_ms"].text(each.recorded_ms))
+        yield around.format(text=said.way) if said.way else ""
+
+
+def _accuracy(each: Candidate) -> str:
+    if each.top1 is None:
+        return _("No citable ImageNet accuracy")
+    text = _("ImageNet top-1 {share} ({weights})")
+    if each.other_size:
+        text = _("ImageNet top-1 {share} ({weights}, at {size} × {size})")
+    return text.format(share=f"{each.top1:.1f}%", weights=each.weights, size=each.crop)
 
 
 def _rings(
@@ -333,7 +350,7 @@ def _rings(
             x=list(map(_at(x), ringed)),
             y=list(map(_at(y), ringed)),
             mode="markers",
-            name="marked",
+            name=_("marked"),
             marker={
                 "symbol": "circle-open",
                 "color": KIND_COLORS[theme]["add"],
@@ -367,7 +384,11 @@ def _labels(
         if box.start < 0 or box.end > _WIDTH:  # it would run over the axis, or out of the chart
             to_right = not to_right
             box = _box(each.title, spots[each.name], to_right, upwards)
-            crowded = [_Box(left - 6, left + 6, up) for left, up in spots.values()]
+            crowded = [
+                _Box(left - 6, left + 6, up)
+                for name, (left, up) in spots.items()
+                if name != each.name
+            ]
         if any(map(box.meets, (*taken, *crowded))) or len(taken) >= _LABELS:
             continue
         taken.append(box)

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from explorer.figures._layout import styled
 from explorer.figures.theme import KIND_COLORS, PAPER
+from explorer.text import _
 
 _LOOKS: Final = (
     ("convolution", "circle", "solid"),
@@ -102,9 +103,9 @@ def sweep_curves(
         )
         figure.add_scatter(
             x=[mark.x for mark in curve.illegal],
-            y=[-0.5 - crossed.index(curve.name) for _ in curve.illegal],
+            y=[-0.5 - crossed.index(curve.name) for _mark in curve.illegal],
             yaxis="y2",
-            name=f"{curve.name}: not taken",
+            name=_("{model}: not taken").format(model=curve.name),
             legendgroup=curve.name,
             showlegend=not curve.legal,
             mode="markers",
@@ -154,7 +155,7 @@ def sweep_curves(
 
 def _measured(figure: go.Figure, curve: Curve, look: tuple[str, str, str], theme: str) -> None:
     """What was measured of one model; a thin line leads the eye from point to point."""
-    kind, symbol, _ = look
+    kind, symbol, _dash = look
     color = KIND_COLORS[theme][kind]
     spreads = [mark.spread or (mark.y or 0, mark.y or 0) for mark in curve.legal]
     values = [mark.y or 0 for mark in curve.legal]

@@ -20,7 +20,6 @@ from typing import Any
 from explorer.errors import SweepError
 from explorer.sweep.points import Point, Row, give_up
 from explorer.sweep.pool import Worker
-from explorer.text import _
 
 CONNECT_SECONDS = 5.0
 """How long a scheduler may take to answer."""
@@ -85,9 +84,7 @@ def check_address(scheduler: str) -> None:
     """
     if not re.fullmatch(r"(tcp|tls|ws|wss|ucx)://(\[[\da-fA-F:.]+\]|[^/:\s]+):\d{1,5}", scheduler):
         raise SweepError(
-            _(
-                "{scheduler!r} is no address of a Dask scheduler, such as tcp://localhost:8786."
-            ).format(scheduler=scheduler)
+            f"{scheduler!r} is no address of a Dask scheduler, such as tcp://localhost:8786."
         )
 
 
@@ -96,7 +93,7 @@ def _distributed() -> Any:
         return importlib.import_module("distributed")
     except ImportError as error:
         raise SweepError(
-            _("A scheduler needs Dask, which is not installed here: pip install distributed.")
+            "A scheduler needs Dask, which is not installed here: pip install distributed."
         ) from error
 
 
@@ -107,10 +104,8 @@ def _connected(distributed: Any, scheduler: str) -> Any:
         return distributed.Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
     except OSError as error:  # a timeout is one, too
         raise SweepError(
-            _(
-                "No Dask scheduler answers at {scheduler} within {CONNECT_SECONDS:g} s: "
-                "check the address, and that the scheduler is running."
-            ).format(scheduler=scheduler, CONNECT_SECONDS=CONNECT_SECONDS)
+            f"No Dask scheduler answers at {scheduler} within {CONNECT_SECONDS:g} s: check the "
+            "address, and that the scheduler is running."
         ) from error
 
 
@@ -125,21 +120,15 @@ def _wait_for_worker(client: Any, scheduler: str) -> None:
         client.wait_for_workers(1, timeout=WORKER_SECONDS)
     except TimeoutError as error:
         raise SweepError(
-            _(
-                "The cluster at {scheduler} has no worker: start one with dask worker "
-                "{scheduler}, then run the sweep again."
-            ).format(scheduler=scheduler)
+            f"The cluster at {scheduler} has no worker: start one with "
+            f"dask worker {scheduler}, then run the sweep again."
         ) from error
 
 
 def _row(future: Any, point: Point, scheduler: str) -> Row:
     """The row of a future that is done."""
     if future.status == "cancelled":
-        raise SweepError(
-            _("The scheduler at {scheduler} is gone; what was finished is kept.").format(
-                scheduler=scheduler
-            )
-        )
+        raise SweepError(f"The scheduler at {scheduler} is gone; what was finished is kept.")
     problem = future.exception()
     if problem is None:
         row: Row = future.result()
@@ -148,8 +137,6 @@ def _row(future: Any, point: Point, scheduler: str) -> Row:
         return give_up(point, "every worker of the cluster that had this point died.")
     said = " ".join(str(problem).split())
     raise SweepError(
-        _(
-            "The workers of {scheduler} cannot compute ({name__}: {said}): they need "
-            "this version of Layerwise."
-        ).format(scheduler=scheduler, name__=type(problem).__name__, said=said)
+        f"The workers of {scheduler} cannot compute ({type(problem).__name__}: {said}): they need "
+        "this version of Layerwise."
     ) from problem

@@ -20,7 +20,7 @@ from explorer.latency import LatencyRecord, Work
 from explorer.models._registry import ModelSpec, OptionValue
 from explorer.sweep.points import Key, Point, Row, grid
 from explorer.sweep.ranges import option_values, whole_numbers
-from explorer.text import _
+from explorer.text import N_, _
 from explorer.zoo import get_spec, source_of
 
 OPTION: Final = "option:"
@@ -53,11 +53,13 @@ class Quantity(NamedTuple):
 
 
 QUANTITIES: Final = {
-    "params": Quantity("Parameters", "Parameters", "params"),
-    "macs": Quantity("MACs", "MACs of the batch", "macs"),
-    "activations": Quantity("Activations", "Activations, MiB", "activation_bytes", 2**20),
-    "peak": Quantity("Peak memory", "Peak of activations, MiB", "peak_activation_bytes", 2**20),
-    "time": Quantity("Predicted time", "Predicted time, ms", "predicted_ms"),
+    "params": Quantity(N_("Parameters"), N_("Parameters"), "params"),
+    "macs": Quantity(N_("MACs"), N_("MACs of the batch"), "macs"),
+    "activations": Quantity(N_("Activations"), N_("Activations, MiB"), "activation_bytes", 2**20),
+    "peak": Quantity(
+        N_("Peak memory"), N_("Peak of activations, MiB"), "peak_activation_bytes", 2**20
+    ),
+    "time": Quantity(N_("Predicted time"), N_("Predicted time, ms"), "predicted_ms"),
 }
 
 
@@ -274,8 +276,7 @@ def _curve(sweep: Sweep, model: str, rows: Mapping[Key, Row], quantity: Quantity
         x = sweep.at(row)
         if x is None:
             continue
-        where = f"{row.input.replace('x', ' × ')}, batch of {row.batch}"
-        where += f", {sweep.option}={number_text(x)}" if sweep.option else ""
+        where = _where(sweep, row, x)
         value = getattr(row, quantity.field)
         if value is None:
             illegal.append(Mark(x, None, f"{where}<br>{row.error}", row.layer))
@@ -283,6 +284,14 @@ def _curve(sweep: Sweep, model: str, rows: Mapping[Key, Row], quantity: Quantity
             said = value_text(row, quantity.field)
             legal.append(Mark(x, value / quantity.scale, f"{where}<br>{said}"))
     return Curve(model_title(model), tuple(legal), tuple(illegal))
+
+
+def _where(sweep: Sweep, row: Row, x: float | None) -> str:
+    """Size, batch and swept option of a row: "3 × 224 × 224, batch of 1, groups=2"."""
+    text = _("{size}, batch of {n}").format(size=row.input.replace("x", " × "), n=row.batch)
+    if not sweep.option or x is None:
+        return text
+    return f"{text}{_(', ')}{sweep.option}={number_text(x)}"
 
 
 MOST_MEASURED: Final = 9
@@ -306,11 +315,9 @@ def measurable(sweep: Sweep, rows: Mapping[Key, Row]) -> list[Work]:
 
 
 def _work(sweep: Sweep, point: Point, row: Row) -> Work:
-    x = sweep.at(row)
-    where = f"{row.input.replace('x', ' × ')}, batch of {row.batch}"
-    where += f", {sweep.option}={number_text(x)}" if sweep.option and x is not None else ""
+    where = _where(sweep, row, sweep.at(row))
     return Work(
-        f"{model_title(point.model)} at {where}",
+        _("{model} at {where}").format(model=model_title(point.model), where=where),
         point.model,
         (point.batch, *point.input_shape),
         point.options,
@@ -335,7 +342,8 @@ def measured_curves(sweep: Sweep, times: Mapping[Work, LatencyRecord], here: str
             if work.model == model
         ]  # fmt: skip
         marks.sort(key=lambda mark: mark.x)
-        found.append(Curve(f"{model_title(model)}, measured here", tuple(marks), ()))
+        name = _("{model}, measured here").format(model=model_title(model))
+        found.append(Curve(name, tuple(marks), ()))
     return found
 
 
@@ -348,24 +356,29 @@ def _at(sweep: Sweep, work: Work) -> float:
 
 
 def _time_text(time: LatencyRecord) -> str:
-    text = f"{rounded(time.median_ms)} ms measured"
+    text = _("{ms} ms measured")
     if time.p10_ms and time.p90_ms:
-        text += f", {rounded(time.p10_ms)} to {rounded(time.p90_ms)}"
-    return text
+        text = _("{ms} ms measured, {low} to {high}")
+    return text.format(
+        ms=rounded(time.median_ms), low=rounded(time.p10_ms or 0), high=rounded(time.p90_ms or 0)
+    )
 
 
 def value_text(row: Row, field: str) -> str:
     """A row's value in short and in full: "4.09 G (4,089,184,256 MACs)"."""
     value = getattr(row, field)
     if field == "predicted_ms":
-        return _("{value} ms predicted, {device}, {dtype}").format(
-            value=rounded(value), device=row.device, dtype=row.dtype
+        return _("{ms} ms predicted, {device}, {dtype}").format(
+            ms=rounded(value), device=row.device, dtype=row.dtype
         )
     if field.endswith("_bytes"):
-        return _("{value} ({value2} bytes)").format(value=memory(value), value2=count(value))
-    bound = "at least " if field == "macs" and row.lower_bound else ""
-    unit = "MACs" if field == "macs" else "parameters"
-    return f"{bound}{compact(value)} ({count(value)} {unit})"
+        return _("{size} ({n} bytes)").format(size=memory(value), n=count(value))
+    text = _("{short} ({exact} parameters)")
+    if field == "macs":
+        text = (
+            _("at least {short} ({exact} MACs)") if row.lower_bound else _("{short} ({exact} MACs)")
+        )
+    return text.format(short=compact(value), exact=count(value))
 
 
 def problems(sweep: Sweep, rows: Mapping[Key, Row]) -> list[str]:
@@ -378,10 +391,16 @@ def problems(sweep: Sweep, rows: Mapping[Key, Row]) -> list[str]:
             continue
         x = sweep.at(failed[0])
         if x is None:
-            said.append(f"{model_title(model)}: {failed[0].error}")
+            text = _("{model}: {sentence}")
+            said.append(text.format(model=model_title(model), sentence=failed[0].error))
         else:
             said.append(
-                f"{model_title(model)} does not take {len(failed)} of {len(done)} values. "
-                f"At {number_text(x)}: {failed[0].error}"
+                _("{model} does not take {n} of {total} values. At {x}: {sentence}").format(
+                    model=model_title(model),
+                    n=len(failed),
+                    total=len(done),
+                    x=number_text(x),
+                    sentence=failed[0].error,
+                )
             )
     return said

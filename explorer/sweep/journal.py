@@ -16,7 +16,6 @@ from typing import IO, TYPE_CHECKING, Any
 
 from explorer.errors import SweepError
 from explorer.sweep.points import COUNTS, Key, Row
-from explorer.text import _
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,17 +90,9 @@ class Journal:
                 cannot be read or written, or that no sweep has written.
         """
         if out.suffix not in FORMATS:
-            raise SweepError(
-                _("{out} should end in {FORMATS} or {FORMATS2}.").format(
-                    out=out, FORMATS=", ".join(FORMATS[:-1]), FORMATS2=FORMATS[-1]
-                )
-            )
+            raise SweepError(f"{out} should end in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}.")
         if out.suffix == ".parquet" and not importlib.util.find_spec("pyarrow"):
-            raise SweepError(
-                _("{out} needs pyarrow, which is not installed: pip install pyarrow.").format(
-                    out=out
-                )
-            )
+            raise SweepError(f"{out} needs pyarrow, which is not installed: pip install pyarrow.")
         self.out = out
         self.path = out if out.suffix == ".jsonl" else out.with_name(f"{out.name}.jsonl")
         self.rows: dict[Key, Row] = {}
@@ -114,11 +105,7 @@ class Journal:
             self._file = self.path.open("a", encoding="utf-8", newline="\n")
         except OSError as error:
             where = error.filename or out
-            raise SweepError(
-                _("{where} cannot be used: {strerror}.").format(
-                    where=where, strerror=error.strerror
-                )
-            ) from error
+            raise SweepError(f"{where} cannot be used: {error.strerror}.") from error
 
     def _keep(self, rows: Iterable[Row]) -> None:
         self.rows |= {row.key: row for row in rows}
@@ -135,11 +122,7 @@ class Journal:
             self._file.write(to_line(row))
             self._file.flush()
         except OSError as error:
-            raise SweepError(
-                _("{path} cannot be written: {strerror}.").format(
-                    path=self.path, strerror=error.strerror
-                )
-            ) from error
+            raise SweepError(f"{self.path} cannot be written: {error.strerror}.") from error
 
     def close(self) -> None:
         """Close the file, whatever is in it."""
@@ -178,16 +161,12 @@ def _read_journal(path: Path) -> list[Row]:
             rows.append(from_line(line.decode()))
         except (ValueError, TypeError) as error:
             raise SweepError(
-                _("Line {number} of {path} is not a row of a sweep: choose another file.").format(
-                    number=number, path=path
-                )
+                f"Line {number} of {path} is not a row of a sweep: choose another file."
             ) from error
     if not tail:
         return rows
     if not (tail.startswith(_START.encode()) or _START.encode().startswith(tail)):
-        raise SweepError(
-            _("{path} was not written by a sweep: choose another file.").format(path=path)
-        )
+        raise SweepError(f"{path} was not written by a sweep: choose another file.")
     try:  # only its end may be missing
         rows.append(from_line(tail.decode()))
         rest = b"\n"
@@ -219,13 +198,9 @@ def _read_table(path: Path) -> list[Row]:
     except OSError as error:
         if error.errno is not None:
             raise
-        raise SweepError(
-            _("{path} was not written by a sweep: choose another file.").format(path=path)
-        ) from error
+        raise SweepError(f"{path} was not written by a sweep: choose another file.") from error
     except (ValueError, TypeError, KeyError) as error:
-        raise SweepError(
-            _("{path} was not written by a sweep: choose another file.").format(path=path)
-        ) from error
+        raise SweepError(f"{path} was not written by a sweep: choose another file.") from error
 
 
 def _write_table(path: Path, rows: list[Row]) -> None:
@@ -239,6 +214,4 @@ def _write_table(path: Path, rows: list[Row]) -> None:
             frame.to_csv(unfinished, index=False, lineterminator="\n")
         unfinished.replace(path)
     except OSError as error:
-        raise SweepError(
-            _("{path} cannot be written: {value}.").format(path=path, value=error.strerror or error)
-        ) from error
+        raise SweepError(f"{path} cannot be written: {error.strerror or error}.") from error

@@ -159,11 +159,7 @@ def grid(
     values = {name: list(each) for name, each in (options or {}).items()}
     number = len(names) * len(sizes) * len(batches) * prod(map(len, values.values()))
     if number > MAX_POINTS:
-        raise SweepError(
-            _("These are {number:,} points; at most {MAX_POINTS:,} go into one sweep.").format(
-                number=number, MAX_POINTS=MAX_POINTS
-            )
-        )
+        raise SweepError(f"These are {number:,} points; at most {MAX_POINTS:,} go into one sweep.")
     points = []
     for name in names:
         native = get_spec(name).input_shape[1:]
@@ -202,7 +198,9 @@ def compute(point: Point) -> Row:
     except Exception as problem:
         # One model's bug must not cost the other thousand their rows, and must not be hidden.
         said = " ".join(str(problem).split())
-        found, error, layer = {}, f"{point.model} fails with {type(problem).__name__}: {said}", ""
+        text = _("{model} fails with {error}: {said}")
+        error = text.format(model=point.model, error=type(problem).__name__, said=said)
+        found, layer = {}, ""
     return row_of(point, found, seconds=time.perf_counter() - start, error=error, layer=layer)
 
 

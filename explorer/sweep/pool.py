@@ -20,7 +20,6 @@ from explorer.errors import SweepError
 from explorer.sweep.journal import from_line
 from explorer.sweep.points import Point, Row, give_up
 from explorer.sweep.worker import READY, to_request
-from explorer.text import _
 
 RETRIES = 2
 """How often a point is tried again after the worker that had it has died."""
@@ -139,15 +138,15 @@ class Worker:
             SweepError: none starts, or the worker was stopped.
         """
         ending = ""
-        for _attempt in range(1 + RETRIES):
+        for _ in range(1 + RETRIES):
             with self._lock:  # or `stop` might miss this process
                 if self._stopped:
-                    raise SweepError(_("The sweep was stopped."))
+                    raise SweepError("The sweep was stopped.")
                 process = self._process = _Process()
             if process.is_ready():
                 return process
             ending = self.close()
-        raise SweepError(_("No worker process starts: it {ending}.").format(ending=ending))
+        raise SweepError(f"No worker process starts: it {ending}.")
 
     def stop(self) -> None:
         """End the process at once, while another thread may wait for it; start no other."""
@@ -220,6 +219,6 @@ class _Process:
             self._messages.seek(0)
             said = self._messages.read().decode(errors="replace").strip()
         if code < 0:
-            return _("was ended by the system (signal {value})").format(value=-code)
+            return f"was ended by the system (signal {-code})"
         last = said.splitlines()[-1].strip()[:200] if said else "it said nothing"
-        return _("ended with exit code {code} ({last})").format(code=code, last=last)
+        return f"ended with exit code {code} ({last})"

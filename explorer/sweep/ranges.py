@@ -13,7 +13,6 @@ from decimal import Decimal
 from explorer.errors import OptionError
 from explorer.models._registry import ModelSpec, OptionValue
 from explorer.sweep.points import MAX_POINTS
-from explorer.text import _
 
 _NUMBER = re.compile(r"-?\d{1,10}(\.\d{1,6})?")
 
@@ -30,10 +29,7 @@ def whole_numbers(text: str, what: str) -> list[int]:
     """
     numbers = _numbers(text, what, "1,8 or 16:64:16")
     if any(number < 1 or number % 1 for number in numbers):
-        raise OptionError(
-            _("{what} {text!r} should be whole numbers from 1 on.").format(what=what, text=text),
-            what,
-        )
+        raise OptionError(f"{what} {text!r} should be whole numbers from 1 on.", what)
     return list(map(int, numbers))
 
 
@@ -82,12 +78,7 @@ def option_values(spec: ModelSpec, name: str, text: str) -> list[OptionValue]:
     if option.kind == "float":
         return list(map(float, numbers))
     if any(number % 1 for number in numbers):
-        raise OptionError(
-            _("{name}: {name2}={text} should be whole numbers.").format(
-                name=spec.name, name2=name, text=text
-            ),
-            name,
-        )
+        raise OptionError(f"{spec.name}: {name}={text} should be whole numbers.", name)
     return list(map(int, numbers))
 
 
@@ -97,32 +88,18 @@ def _numbers(text: str, what: str, example: str) -> list[Decimal]:
     for part in text.split(","):
         ends = part.strip().split(":")
         if len(ends) > 3 or not all(map(_NUMBER.fullmatch, ends)):
-            raise OptionError(
-                _("{what} {part!r} should be like {example}.").format(
-                    what=what, part=part, example=example
-                ),
-                what,
-            )
+            raise OptionError(f"{what} {part!r} should be like {example}.", what)
         first, *rest = map(Decimal, ends)
         found += _range(first, *rest) if rest else [first]
         if len(found) > MAX_POINTS:
-            raise OptionError(
-                _("{what} {text!r} is more than {MAX_POINTS:,} values.").format(
-                    what=what, text=text, MAX_POINTS=MAX_POINTS
-                ),
-                what,
-            )
+            raise OptionError(f"{what} {text!r} is more than {MAX_POINTS:,} values.", what)
     return found
 
 
 def _range(first: Decimal, last: Decimal, step: Decimal = Decimal(1)) -> list[Decimal]:
     """From first to last, the last included if a step meets it."""
     if step <= 0 or last < first:
-        raise OptionError(
-            _("{first}:{last}:{step} should go up, by a step above 0.").format(
-                first=first, last=last, step=step
-            )
-        )
+        raise OptionError(f"{first}:{last}:{step} should go up, by a step above 0.")
     # One too many is enough for the caller to refuse them.
     number = min(int((last - first) / step), MAX_POINTS)
     return [first + step * index for index in range(number + 1)]

@@ -12,7 +12,6 @@ from explorer.sweep import cluster
 from explorer.sweep.journal import Journal
 from explorer.sweep.points import Point, Row, compute
 from explorer.sweep.pool import Pool, default_workers
-from explorer.text import _
 
 MAX_WORKERS = 256
 
@@ -65,15 +64,9 @@ def run(
             row cannot be written.
     """
     if workers is not None and not (type(workers) is int and 0 <= workers <= MAX_WORKERS):
-        raise SweepError(
-            _("workers={workers!r} should be a whole number from 0 to {MAX_WORKERS}.").format(
-                workers=workers, MAX_WORKERS=MAX_WORKERS
-            )
-        )
+        raise SweepError(f"workers={workers!r} should be a whole number from 0 to {MAX_WORKERS}.")
     if workers is not None and scheduler is not None:
-        raise SweepError(
-            _("Give either workers or a scheduler: the scheduler has its own workers.")
-        )
+        raise SweepError("Give either workers or a scheduler: the scheduler has its own workers.")
     if scheduler is not None:
         cluster.check_address(scheduler)
     wanted = list(dict.fromkeys(points))

@@ -12,12 +12,13 @@ if not lesson.present:
 if lesson.part(_("One backward pass")):
     if lesson.present:
         gradients.nets(lesson)
-    gradients.say(
-        _(
-            "Fresh weights, 16 images, one pass forward and one backward. Without shortcuts a "
-            "layer is reached only through all layers behind it. Does the gradient get there?"
+    else:  # in a talk the figures need the room, and the question has just been read
+        gradients.say(
+            _(
+                "Fresh weights, 16 images, one pass forward and one backward. Without shortcuts a "
+                "layer is reached only through all layers behind it. Does the gradient get there?"
+            )
         )
-    )
     if not gradients.missing(chosen):
         gradients.flow(lesson, chosen)
 

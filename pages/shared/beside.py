@@ -18,15 +18,14 @@ from explorer.analysis.stages import Stage
 from explorer.analysis.units import compact, count, memory, percent, rounded, shape_text
 from explorer.figures.comparison import measure_title
 from explorer.latency import LatencyRecord, Work
-from explorer.report import Cell, Table, TableRow
+from explorer.report import NO_VALUE, Cell, Table, TableRow
 from pages.shared import cache, timed
 from pages.shared.choice import Choice
 from pages.shared.comparing import View
+from pages.shared.text import _, n_
 from pages.shared.widgets import plain
 
 Choices = tuple[Choice, ...]
-
-_NONE = "–"
 
 
 def totals(view: View, shown: Choices, export: Callable[[], None]) -> None:
@@ -41,7 +40,7 @@ def totals(view: View, shown: Choices, export: Callable[[], None]) -> None:
     passes = works(view, shown)
     st.caption(plain(" ".join(conventions(view, shown))))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        timed.controls(passes, view.here, f"{len(shown)} models")
+        timed.controls(passes, view.here, n_("{n} model", "{n} models", len(shown)))
         export()
     timed.watch()
     timed.sentences(passes, view.here)
@@ -55,22 +54,22 @@ def total_table(view: View, shown: Choices) -> Table:
     models = comparison.models
     needs = [cache.comparing.footprint(choice, view.device) for choice in shown]
     rows = [
-        ("Parameters", "all, used or not", [_counted(m.params) for m in models]),
-        (comparison.unit, "one forward pass", [_cost(m) for m in models]),
-        ("Activations", "all results together",
+        (_("Parameters"), _("all, used or not"), [_counted(m.params) for m in models]),
+        (comparison.unit, _("one forward pass"), [_cost(m) for m in models]),
+        (_("Activations"), _("all results together"),
          [_counted(m.activation_bytes, memory) for m in models]),
-        ("Depth", "layers with weights", [_counted(m.depth) for m in models]),
-        ("Predicted time", f"{view.device}, float32; not measured",
+        (_("Depth"), _("layers with weights"), [_counted(m.depth) for m in models]),
+        (_("Predicted time"), _("{device}, float32; not measured").format(device=view.device),
          _times([need.milliseconds for need in needs])),
-        ("Recorded time", view.way.statement(), _recorded(view, shown)),
-        ("Measured here", "on request", _measured(view, shown)),
-        ("Peak memory", "of activations, predicted, float32",
+        (_("Recorded time"), view.way.statement(), _recorded(view, shown)),
+        (_("Measured here"), _("on request"), _measured(view, shown)),
+        (_("Peak memory"), _("of activations, predicted, float32"),
          _sizes([need.peak_bytes for need in needs])),
-        ("Weights", "in memory, float32", _sizes([need.weight_bytes for need in needs])),
-        ("ImageNet top-1", "published", [_accuracy(choice) for choice in shown]),
+        (_("Weights"), _("in memory, float32"), _sizes([need.weight_bytes for need in needs])),
+        (_("ImageNet top-1"), _("published"), [_accuracy(choice) for choice in shown]),
     ]  # fmt: skip
     return Table(
-        "Totals",
+        _("Totals"),
         tuple((m.name, shape_text(c.input_shape)) for m, c in zip(models, shown, strict=True)),
         tuple(TableRow(title, note, tuple(cells)) for title, note, cells in rows),
     )
@@ -89,7 +88,7 @@ def stage_table(view: View, shown: Choices, measure: str) -> Table:
         for aligned in comparison.stages
     ]
     heads = tuple((model.name, title) for model in comparison.models)
-    return Table(f"{title} by stage", heads, tuple(rows))
+    return Table(_("{title} by stage").format(title=title), heads, tuple(rows))
 
 
 def works(view: View, shown: Choices) -> list[Work]:
@@ -97,7 +96,7 @@ def works(view: View, shown: Choices) -> list[Work]:
     models = cache.comparing.side_by_side(shown, view.convention).comparison.models
     return [
         Work(
-            f"{model.name} at {shape_text(choice.input_shape)}",
+            _("{model} at {size}").format(model=model.name, size=shape_text(choice.input_shape)),
             choice.model,
             choice.input_shape,
             tuple(choice.build_options.items()),
@@ -112,10 +111,12 @@ def conventions(view: View, shown: Choices) -> list[str]:
     sizes = {choice.input_shape for choice in shown}
     said = [cache.overview(shown[0], view.convention).statement]
     if len(sizes) > 1:
-        said.append("Sizes differ between the models, and with them the costs.")
+        said.append(_("Sizes differ between the models, and with them the costs."))
     said.append(
-        f"Predicted times are the roofline model's for {view.device}, float32; recorded ones were "
-        f"measured earlier on {view.way.statement()}."
+        _(
+            "Predicted times are the roofline model's for {device}, float32; recorded ones were "
+            "measured earlier on {way}."
+        ).format(device=view.device, way=view.way.statement())
     )
     return said
 
@@ -142,7 +143,7 @@ def _ratio(ratio: float) -> str:
 
 def _cost(model: ComparedModel) -> Cell:
     value, detail = _counted(model.cost)
-    return value, f"at least {detail}" if model.lower_bound else detail
+    return value, _("at least {n}").format(n=detail) if model.lower_bound else detail
 
 
 def _times(values: Sequence[float]) -> list[Cell]:
@@ -160,7 +161,7 @@ def _recorded(view: View, shown: Choices) -> list[Cell]:
         None if choice.options else known.get((choice.model, *choice.input_shape[2:]))
         for choice in shown
     ]
-    return [_time_cell(time, times[0], "none at this size") for time in times]
+    return [_time_cell(time, times[0], _("none at this size")) for time in times]
 
 
 def _measured(view: View, shown: Choices) -> list[Cell]:
@@ -172,15 +173,15 @@ def _measured(view: View, shown: Choices) -> list[Cell]:
             value, detail = _time_cell(time, first, "")
             cells.append((value, " · ".join(filter(None, (timed.conditions(time), detail)))))
         else:
-            cells.append((_NONE, "refused, see below" if time else "not yet"))
+            cells.append((NO_VALUE, _("refused, see below") if time else _("not yet")))
     return cells
 
 
 def _time_cell(time: LatencyRecord | None, first: LatencyRecord | None, missing: str) -> Cell:
     if time is None:
-        return _NONE, missing
+        return NO_VALUE, missing
     told = [_against(time.median_ms, first.median_ms)] if first else []
-    told += [] if time.stable else ["had not settled"]
+    told += [] if time.stable else [_("had not settled")]
     return timed.time_text(time), " · ".join(filter(None, told))
 
 
@@ -193,7 +194,8 @@ def _against(value: float, first: float) -> str:
         return f"×{rounded(ratio)}"
     size = percent(abs(ratio - 1))
     if size.startswith("<"):
-        return f"{size} {'more' if ratio > 1 else 'less'}"
+        text = _("{share} more") if ratio > 1 else _("{share} less")
+        return text.format(share=size)
     return f"{'+' if ratio > 1 else '−'}{size}"
 
 
@@ -201,8 +203,11 @@ def _accuracy(choice: Choice) -> Cell:
     """What torchvision publishes of this architecture, unchanged by options."""
     found = _published(choice)
     if found is None:
-        return _NONE, "none that can be cited"
-    return f"{found.top1:.1f}%", f"crop {found.crop}, {found.weights}, {found.source}"
+        return NO_VALUE, _("none that can be cited")
+    said = _("crop {crop}, {weights}, {source}").format(
+        crop=found.crop, weights=found.weights, source=found.source
+    )
+    return f"{found.top1:.1f}%", said
 
 
 def _published(choice: Choice) -> Accuracy | None:
@@ -214,13 +219,17 @@ def _published(choice: Choice) -> Accuracy | None:
 
 def _stage_cell(stage: Stage | None, first: Stage | None, measure: str) -> Cell:
     if stage is None:
-        return _NONE, "no such stage"
+        return NO_VALUE, _("no such stage")
     value = getattr(stage, measure)
     text = memory(value) if measure == "activation_bytes" else compact(value)
-    told = [shape_text(stage.output_shape), f"{stage.layers} layers"]
+    told = [shape_text(stage.output_shape), _layers_text(stage.layers)]
     if first is not None and first is not stage:
         told.append(_against(value, getattr(first, measure)))
     return text, " · ".join(filter(None, told))
+
+
+def _layers_text(number: int) -> str:
+    return n_("{n} layer", "{n} layers", number)
 
 
 # ---------------------------------------------------------------------------- drawing

@@ -15,6 +15,7 @@ from typing import Final, Literal, NamedTuple, get_args
 from explorer.errors import OptionError, UnknownModelError
 from explorer.models._registry import ModelSpec, OptionValue
 from explorer.zoo import get_spec, list_models
+from pages.shared.text import _, joined
 
 Mode = Literal["eval", "train"]
 
@@ -59,7 +60,7 @@ class Choice(NamedTuple):
     @property
     def build_options(self) -> dict[str, OptionValue]:
         """All that the builder must be told, what follows from the input size included."""
-        _, channels, height, width = self.input_shape
+        _batch, channels, height, width = self.input_shape
         derived: dict[str, OptionValue] = {}
         if "in_channels" in self.spec.options:
             derived["in_channels"] = channels
@@ -82,7 +83,7 @@ def native_choice(model: str) -> Choice:
     Raises:
         UnknownModelError: no such model.
     """
-    _, channels, height, width = get_spec(model).input_shape
+    _batch, channels, height, width = get_spec(model).input_shape
     return Choice(model, (1, channels, height, width))
 
 
@@ -146,25 +147,33 @@ def _read_model(query: Mapping[str, str], problems: list[str]) -> str:
         if len(spec.input_shape) == 4:
             return spec.name
         problems.append(
-            f"{name} takes video, which this page does not show (the library and the command line "
-            f"do); showing {get_spec(DEFAULT_MODEL).title} instead."
+            _(
+                "{model} takes video, which this page does not show (the library and the command "
+                "line do); showing {default} instead."
+            ).format(model=name, default=get_spec(DEFAULT_MODEL).title)
         )
         return DEFAULT_MODEL
     except UnknownModelError as error:
-        hint = f"; did you mean {' or '.join(error.nearest)}?" if error.nearest else "."
-        if error.name != name:  # the whole library is missing, as the error says
-            hint = f": {error}"
-        problems.append(
-            f"There is no model called {name!r}{hint} Showing {get_spec(DEFAULT_MODEL).title} "
-            "instead."
-        )
+        instead = _("Showing {model} instead.").format(model=get_spec(DEFAULT_MODEL).title)
+        problems.append(joined((no_model(name, error), instead)))
         return DEFAULT_MODEL
+
+
+def no_model(name: str, error: UnknownModelError) -> str:
+    """Say that there is no model of a name, with those that may be meant."""
+    if error.name != name:  # the whole library is missing, as the error says
+        return _("There is no model called {name!r}: {error}").format(name=name, error=error)
+    if not error.nearest:
+        return _("There is no model called {name!r}.").format(name=name)
+    return _("There is no model called {name!r}; did you mean {nearest}?").format(
+        name=name, nearest=_(" or ").join(error.nearest)
+    )
 
 
 def _read_input(
     query: Mapping[str, str], native: Choice, problems: list[str]
 ) -> tuple[int, int, int]:
-    _, *size = native.input_shape
+    size = native.input_shape[1:]
     channels, height, width = size
     text = query.get("input")
     if text is None:
@@ -177,15 +186,20 @@ def _read_input(
         if 1 <= channels <= MAX_CHANNELS and all(1 <= side <= MAX_SIZE for side in sides):
             return channels, sides[0], sides[1]
     fallback = "x".join(map(str, size))
-    limit = f"up to {MAX_CHANNELS:,} channels and sides up to {MAX_SIZE:,}"
     is_size = len(numbers) == 3 and min(numbers) >= 1
-    problems.append(
-        f"The input size {text!r} in the link is too large: this page takes {limit}; "
-        f"using {fallback}."
+    said = (
+        _(
+            "The input size {text!r} in the link is too large: this page takes up to {channels:,} "
+            "channels and sides up to {side:,}; using {fallback}."
+        )
         if is_size
-        else f"The input size {text!r} in the link is not channels x height x width, such as "
-        f"3x224x224, with {limit}; using {fallback}."
+        else _(
+            "The input size {text!r} in the link is not channels x height x width, such as "
+            "3x224x224, with up to {channels:,} channels and sides up to {side:,}; "
+            "using {fallback}."
+        )
     )
+    problems.append(said.format(text=text, channels=MAX_CHANNELS, side=MAX_SIZE, fallback=fallback))
     return size[0], size[1], size[2]
 
 
@@ -203,7 +217,9 @@ def _read_batch(query: Mapping[str, str], problems: list[str]) -> int:
     if len(numbers) == 1 and 1 <= numbers[0] <= MAX_BATCH:
         return numbers[0]
     problems.append(
-        f"The batch {text!r} in the link is not an integer from 1 to {MAX_BATCH}; using 1."
+        _("The batch {text!r} in the link is not an integer from 1 to {most}; using 1.").format(
+            text=text, most=MAX_BATCH
+        )
     )
     return 1
 
@@ -213,7 +229,8 @@ def _read_mode(query: Mapping[str, str], problems: list[str]) -> Mode:
     for mode in MODES:
         if text == mode:
             return mode
-    problems.append(f"The mode {text!r} in the link is neither eval nor train; using eval.")
+    said = _("The mode {text!r} in the link is neither eval nor train; using eval.")
+    problems.append(said.format(text=text))
     return "eval"
 
 
@@ -232,7 +249,8 @@ def _read_options(
         try:
             values[name] = option.parse(text, spec.title)
         except OptionError as error:
-            problems.append(f"{error} Using {option_text(option.default)}.")
+            using = _("Using {value}.").format(value=option_text(option.default))
+            problems.append(joined((str(error), using)))
     return chosen_options(spec, values)
 
 
@@ -241,7 +259,9 @@ def _unknown_option(name: str, spec: ModelSpec) -> list[str]:
     options = [option for option in spec.options if option not in DERIVED]
     nearest = difflib.get_close_matches(name, options, n=1, cutoff=0.7)
     if nearest:
-        return [f"{spec.title} has no option {name!r}; did you mean {nearest[0]}?"]
+        said = _("{model} has no option {option!r}; did you mean {nearest}?")
+        return [said.format(model=spec.title, option=name, nearest=nearest[0])]
     if any(name in get_spec(model).options for model in list_models()):
-        return [f"{spec.title} has no option {name!r}, which the link sets for another model."]
+        said = _("{model} has no option {option!r}, which the link sets for another model.")
+        return [said.format(model=spec.title, option=name)]
     return []

@@ -36,28 +36,32 @@ from pages.shared.choice import (
 from pages.shared.options import asked_options, option_key, shown_value
 from pages.shared.options import widgets as option_widgets
 from pages.shared.sidebar import PRESETS
-from pages.shared.text import _
+from pages.shared.text import N_, _
 from pages.shared.timed import Here
 from pages.shared.view import EXTRAS, FLOWS, MAX_TOGGLED, UNITS, ZOOMS
 from pages.shared.widgets import plain
 
 EXAMPLES: Final = {
-    "ResNet-50: v1 and v1.5": ("resnet50_v1", "resnet50"),
-    "ResNet-50: v1.5 and v2": ("resnet50", "resnetv2_50"),
-    "ResNet-18 and plain-18": ("resnet18", "plain18"),
-    "VGG-16: C and D": ("vgg16_c", "vgg16"),
-    "Inception: v3 and v4": ("inception_v3", "inception_v4"),
-    "MobileNet: v2 and v3": ("mobilenet_v2", "mobilenet_v3_large"),
-    "DeiT and distilled DeiT": ("deit_small_patch16_224", "deit_small_distilled_patch16_224"),
-    "ResNet, ResNeXt, SE and wide": (
+    N_("ResNet-50: v1 and v1.5"): ("resnet50_v1", "resnet50"),
+    N_("ResNet-50: v1.5 and v2"): ("resnet50", "resnetv2_50"),
+    N_("ResNet-18 and plain-18"): ("resnet18", "plain18"),
+    N_("VGG-16: C and D"): ("vgg16_c", "vgg16"),
+    N_("Inception: v3 and v4"): ("inception_v3", "inception_v4"),
+    N_("MobileNet: v2 and v3"): ("mobilenet_v2", "mobilenet_v3_large"),
+    N_("DeiT and distilled DeiT"): ("deit_small_patch16_224", "deit_small_distilled_patch16_224"),
+    N_("ResNet, ResNeXt, SE and wide"): (
         "resnet50", "resnext50_32x4d", "seresnet50", "wide_resnet50_2",
     ),
 }  # fmt: skip
 """Comparisons that a reader may have come for."""
 FIRST: Final = ("resnet50", "resnext50_32x4d")
 TABS: Final = {
-    "layers": "Layer by layer", "stages": "Stages", "curves": "Curves", "diagrams": "Diagrams"
-}  # fmt: skip
+    "layers": N_("Layer by layer"),
+    "stages": N_("Stages"),
+    "curves": N_("Curves"),
+    "diagrams": N_("Diagrams"),
+}
+"""Name in the link -> title."""
 NATIVE: Final = "native"
 EACH: Final = "each"
 
@@ -136,7 +140,7 @@ def _open_looks(choices: tuple[Choice, ...]) -> View:
     depth = address.restore("open", "compare_open", reading.whole_number(0, 99), 0)
     flow = address.restore("flow", "compare_flow", reading.one_of(tuple(FLOWS)), "right")
     toggled: list[str] = address.restore("toggled", "compare_toggled", _keys, [])
-    st.session_state[_TAB_WIDGET] = TABS[tab]
+    st.session_state[_TAB_WIDGET] = _(TABS[tab])
     address.record(
         {
             "unit": reading.unless(unit, UNITS[0]),
@@ -176,13 +180,13 @@ def _open_looks(choices: tuple[Choice, ...]) -> View:
 
 def tabs() -> dict[str, Any]:
     """Draw the tabs; only the open one's content is made."""
-    drawn = st.tabs(list(TABS.values()), key=_TAB_WIDGET, on_change=_change_tab)
+    drawn = st.tabs([_(title) for title in TABS.values()], key=_TAB_WIDGET, on_change=_change_tab)
     return dict(zip(TABS, drawn, strict=True))
 
 
 def _change_tab() -> None:
     address.touch()
-    titles = {title: name for name, title in TABS.items()}
+    titles = {_(title): name for name, title in TABS.items()}
     st.session_state["compare_tab"] = titles[st.session_state[_TAB_WIDGET]]
 
 
@@ -223,7 +227,11 @@ def controls(view: View) -> None:
         with st.popover(_("Examples"), icon=":material/lightbulb:"):
             for number, (title, models) in enumerate(EXAMPLES.items()):
                 st.button(
-                    title, key=f"example_{number}", type="tertiary", on_click=_show, args=(models,)
+                    _(title),
+                    key=f"example_{number}",
+                    type="tertiary",
+                    on_click=_show,
+                    args=(models,),
                 )
         st.button(
             _("Add a model"),
@@ -238,9 +246,9 @@ def controls(view: View) -> None:
     if typed := state.pop(_TYPED, ""):
         st.caption(
             _(
-                ":red[{repr} is no size: type height × width in pixels, such as 256x128, "
-                "each side 1 to {MAX_SIZE:,}.]"
-            ).format(repr=plain(repr(typed)), MAX_SIZE=MAX_SIZE)
+                ":red[{typed} is no size: type height × width in pixels, such as 256x128, "
+                "each side 1 to {most:,}.]"
+            ).format(typed=plain(repr(typed)), most=MAX_SIZE)
         )
 
 
@@ -251,7 +259,7 @@ def _slot(number: int, count: int) -> None:
     offered = image_models(state["compare_source"])
     state[f"compare_model_{number}"] = name
     st.selectbox(
-        _("Model {value}").format(value=number + 1) if number else _("Model 1 (reference)"),
+        _("Model {number}").format(number=number + 1) if number else _("Model 1 (reference)"),
         offered if name in offered else [name, *offered],
         key=f"compare_model_{number}",
         format_func=_model_label,
@@ -262,7 +270,7 @@ def _slot(number: int, count: int) -> None:
         if state["compare_size"] == EACH:
             size = state[f"compare_size_{number}"] = state["compare_sizes"][number]
             st.selectbox(
-                _("Size of model {value}").format(value=number + 1),
+                _("Size of model {number}").format(number=number + 1),
                 list(dict.fromkeys((NATIVE, size, *_PRESETS))),
                 key=f"compare_size_{number}",
                 format_func=_size_label,
@@ -287,7 +295,7 @@ def _slot(number: int, count: int) -> None:
     if options:
         st.caption(plain(options.replace(";", ", ")))
     for problem in state[_PROBLEMS][number]:
-        st.caption(_(":red[{problem}]").format(problem=plain(problem)))
+        st.caption(f":red[{plain(problem)}]")
 
 
 def _options(number: int, name: str, text: str) -> None:
@@ -329,7 +337,9 @@ def _model_label(name: str) -> str:
 
 
 def _size_label(size: str) -> str:
-    return {NATIVE: "Each one's own", EACH: "Chosen for each"}.get(size, size.replace("x", " × "))
+    if size == NATIVE:
+        return _("Each one's own")
+    return _("Chosen for each") if size == EACH else size.replace("x", " × ")
 
 
 def _set_models(models: Sequence[str], sizes: Sequence[str]) -> None:
@@ -371,7 +381,7 @@ def _change_model(number: int) -> None:
 def _change_options(number: int) -> None:
     """Spell what the widgets say as the link does."""
     state = st.session_state
-    name, _ = _parts(state["compare_models"][number])
+    name = _parts(state["compare_models"][number])[0]
     spec = get_spec(name)
     parts = []
     for option in asked_options(spec):
@@ -389,7 +399,7 @@ def _forget_options(number: int) -> None:
 
 def _set_options(number: int, text: str) -> None:
     models = [*st.session_state["compare_models"]]
-    name, _ = _parts(models[number])
+    name = _parts(models[number])[0]
     models[number] = f"{name}({text})" if text else name
     _set_models(models, st.session_state["compare_sizes"])
 
@@ -451,7 +461,9 @@ def _read_options(
     values: dict[str, OptionValue] = {}
     for name, value in _given(text).items():
         if name in DERIVED or name not in spec.options:
-            problems.append(f"{spec.title} has no option {name!r}.")
+            problems.append(
+                _("{model} has no option {option!r}.").format(model=spec.title, option=name)
+            )
             continue
         try:
             values[name] = spec.options[name].parse(value, spec.title)
@@ -463,12 +475,12 @@ def _read_options(
 def _given(text: str) -> dict[str, str]:
     """Names and values of "a=1;b=2"."""
     parts = (part.partition("=") for part in text.split(";") if part)
-    return {name: value for name, _, value in parts}
+    return {name: value for name, _between, value in parts}
 
 
 def _parts(token: str) -> tuple[str, str]:
     """Name and options of "name(a=1;b=2)"."""
-    name, _, options = token.partition("(")
+    name, _between, options = token.partition("(")
     return name, options.removesuffix(")")
 
 

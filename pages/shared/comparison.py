@@ -16,7 +16,7 @@ from pages.shared.catalogue import downloads
 from pages.shared.choice import Choice, to_query
 from pages.shared.comparing import View
 from pages.shared.component import draw
-from pages.shared.text import _
+from pages.shared.text import N_, _
 from pages.shared.view import FLOWS, MAX_TOGGLED, ZOOMS
 from pages.shared.view import View as ModelView
 from pages.shared.widgets import plain, theme
@@ -32,8 +32,8 @@ _LONGEST_KEY: Final = 34
 """Characters of a layer's key that the table shows."""
 _ARROWS: Final = {"down": ":material/arrow_downward:", "right": ":material/arrow_forward:"}
 _DEPTHS: Final = {
-    "blocks": {1: "closed", 2: "open", 3: "all"},
-    "volume": {1: "stages", 2: "layers"},
+    "blocks": {1: N_("closed"), 2: N_("open"), 3: N_("all")},
+    "volume": {1: N_("stages"), 2: N_("layers")},
 }
 
 
@@ -114,9 +114,15 @@ def _filtered(frame: pd.DataFrame, view: View) -> pd.DataFrame:
     words = view.find.casefold().replace("×", "x").split()
     if words:
         columns = ["Stage", "Status", "Left", "Right", "Kind", "Difference", "Shape"]
-        texts = [" ".join(row).casefold().replace("×", "x") for row in frame[columns].to_numpy()]
+        texts = [_searchable(row) for row in frame[columns].to_numpy().tolist()]
         frame = frame[[all(word in text for word in words) for text in texts]]
     return frame
+
+
+def _searchable(row: Sequence[str]) -> str:
+    """The texts of a row, status and kind in the reader's language too."""
+    texts = [*row, _(row[1]), _(row[4])]
+    return " ".join(texts).casefold().replace("×", "x")
 
 
 def _selected(
@@ -125,16 +131,16 @@ def _selected(
     """How many rows are what; or the selected row, with links to its layers."""
     if not 0 <= view.row < len(found.frame):
         counts = found.frame["Status"].value_counts()
-        told = ", ".join(f"{count(counts[name])} {name}" for name in counts.index)
+        told = _(", ").join(_status_count(name, counts[name]) for name in counts.index)
         st.caption(
             _(
-                "{frame} rows: {told}. Left is {names}, right is {names2}; what is more "
+                "{rows} rows: {told}. Left is {left}, right is {right}; what is more "
                 "is right minus left. Click a row to open its layers."
             ).format(
-                frame=count(len(found.frame)),
+                rows=count(len(found.frame)),
                 told=told,
-                names=plain(found.names[0]),
-                names2=plain(found.names[1]),
+                left=plain(found.names[0]),
+                right=plain(found.names[1]),
             )
         )
         return
@@ -146,10 +152,15 @@ def _selected(
             if keys[view.row]:
                 st.page_link(
                     _LAYERS_PAGE,
-                    label=_("{row} in {name}").format(row=plain(row[side]), name=plain(name)),
+                    label=_("{layer} in {model}").format(layer=plain(row[side]), model=plain(name)),
                     icon=":material/table_rows:",
                     query_params={**to_query(choice), "layer": keys[view.row]},
                 )
+
+
+def _status_count(status: str, number: int) -> str:
+    """How many rows have a status: "12 changed"."""
+    return _("{n} {status}").format(n=count(number), status=_(status))
 
 
 def _difference_table(view: View, found: cache.comparing.Difference, frame: pd.DataFrame) -> None:
@@ -173,14 +184,16 @@ def _difference_table(view: View, found: cache.comparing.Difference, frame: pd.D
         on_select=lambda: _select_row(places, before),
         selection_mode=["single-row", "single-cell"],
         column_config={
-            "Stage": column.TextColumn(width=stage),
-            "Status": column.TextColumn(width=76),
+            "Stage": column.TextColumn(_("Stage"), width=stage),
+            "Status": column.TextColumn(_("Status"), width=76),
             "Left": column.TextColumn(found.names[0], width=width),
             "Right": column.TextColumn(found.names[1], width=width),
-            "Difference": column.TextColumn(width=250),
+            "Difference": column.TextColumn(_("Difference"), width=250),
             "Shape": column.TextColumn(_("Output"), width=160),
-            "More params": column.NumberColumn(format="localized", width=92),
-            f"More {unit}": column.NumberColumn(format="localized", width=108),
+            "More params": column.NumberColumn(_("More params"), format="localized", width=92),
+            f"More {unit}": column.NumberColumn(
+                _("More {unit}").format(unit=unit), format="localized", width=108
+            ),
             "More activation bytes": column.NumberColumn(
                 _("More activations"), format="localized", width=125, help=_("In bytes.")
             ),
@@ -192,6 +205,7 @@ def _displayed(frame: pd.DataFrame, unit: str) -> pd.DataFrame:
     """What the page has room for, with what a reader asks first in front."""
     columns = ["Stage", "Status", "Left", "Right", "Difference", "More params", f"More {unit}"]
     shown = frame[[*columns, "Shape", "More activation bytes"]].copy()
+    shown["Status"] = shown["Status"].map(_)
     shown["Difference"] = shown["Difference"].str.replace("->", "→")
     shown["Shape"] = shown["Shape"].str.replace(" × ", "×").str.replace("->", "→")
     for side in ("Left", "Right"):
@@ -256,7 +270,9 @@ def _chart(view: View, shown: Choices, figure: str) -> None:
         key=f"compare_{figure}",
         theme=None,
         config={"displayModeBar": False},
-        alt=f"{measure_title(view.measure, view.convention.unit)}, model beside model",
+        alt=_("{measure}, model beside model").format(
+            measure=measure_title(view.measure, view.convention.unit)
+        ),
     )
 
 
@@ -289,8 +305,8 @@ def _diagram(view: View, choice: Choice, place: int, depth: int) -> None:
     key = f"compare_diagram_{place}"
     st.page_link(
         _LAYERS_PAGE,
-        label=_("{model} at {input_shape}").format(
-            model=plain(choice.model), input_shape=shape_text(choice.input_shape)
+        label=_("{model} at {size}").format(
+            model=plain(choice.model), size=shape_text(choice.input_shape)
         ),
         icon=":material/account_tree:",
         query_params={**to_query(choice), "tab": "blocks"},
@@ -330,17 +346,17 @@ def _diagram_controls(view: View, depth: int, most: int) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.segmented_control(
             _("Show"), list(ZOOMS), key="compare_zoom", required=True,
-            format_func=ZOOMS.__getitem__, on_change=_forget_opened,
+            format_func=lambda zoom: _(ZOOMS[zoom]), on_change=_forget_opened,
         )  # fmt: skip
         if most > 1:
             st.session_state["compare_depth"] = depth
-            names = _DEPTHS.get(view.zoom, {most: "all"})
+            names = _DEPTHS.get(view.zoom, {most: N_("all")})
             st.segmented_control(
                 _("Detail"),
                 range(1, most + 1),
                 key="compare_depth",
                 required=True,
-                format_func=lambda each: names.get(each, str(each)),
+                format_func=lambda each: _(names[each]) if each in names else str(each),
                 on_change=_open_to,
             )
         st.segmented_control(

@@ -14,6 +14,7 @@ import streamlit as st
 from explorer.analysis.landscape import (
     MEASURES,
     Candidate,
+    Exclusion,
     Limits,
     Verdict,
     as_text,
@@ -37,7 +38,7 @@ from pages.shared import address, cache, reading
 from pages.shared.catalogue import open_model
 from pages.shared.choice import MAX_BATCH, MAX_SIZE, native_choice
 from pages.shared.sidebar import PRESETS
-from pages.shared.text import _
+from pages.shared.text import N_, _, joined
 from pages.shared.widgets import plain, theme
 
 _NATIVE: Final = "native"
@@ -48,6 +49,11 @@ _SIZED: Final = (_EQUAL, "params", "macs", "ms", "recorded_ms", "memory")
 _BOUNDS: Final = ("params", "macs", "ms", "recorded_ms", "memory", "top1", "reid_map")
 _EXAMPLES: Final = {"params": "30", "macs": "5", "ms": "2", "recorded_ms": "20", "memory": "500",
                     "top1": "75", "reid_map": "70"}  # fmt: skip
+_SHORT: Final = {
+    "macs": N_("MACs"), "reid_map": N_("Re-id mAP"), "ms": N_("Predicted"), "top1": N_("Top-1"),
+    "memory": N_("Memory"), "params": N_("Params"), "recorded_ms": N_("Recorded"),
+}  # fmt: skip
+"""Of a measure, where there is little room."""
 _LONG: Final = 400
 """Models of a source from which on tracing them takes a click."""
 _REDRAW_SECONDS: Final = 1.5
@@ -130,7 +136,7 @@ def open_view() -> View:
         batch=batch,
         way=ways[way],
         sources=("layerwise", *sources),
-        limits=_limits(("layerwise", *sources)),
+        limits=_limits(("layerwise", *sources), None if size == _NATIVE else reading.pair(size)),
         x=x,
         y=y,
         dots="" if dots == _EQUAL else dots,
@@ -140,7 +146,7 @@ def open_view() -> View:
     )
 
 
-def _limits(sources: tuple[str, ...]) -> Limits:
+def _limits(sources: tuple[str, ...], at: tuple[int, int] | None) -> Limits:
     """The limits, which the address has in the units that the page shows."""
     shown: dict[str, float | None] = {}
     for key in _BOUNDS:
@@ -148,11 +154,14 @@ def _limits(sources: tuple[str, ...]) -> Limits:
         address.record({key: None if shown[key] is None else f"{shown[key]:g}"})
     since = address.restore("since", "landscape_since", reading.whole_number(1900, 2100), None)
     until = address.restore("until", "landscape_until", reading.whole_number(1900, 2100), None)
-    known = cache.choosing.families(sources)
     families: list[str] = address.restore(
-        "families", "landscape_families", reading.some_of(known), []
+        "families",
+        "landscape_families",
+        lambda text: reading.some_of(_families(sources, at, reading.listed(text)))(text),
+        [],
     )
-    # A family that only a source has which was taken away.
+    # A family that only a source has which was taken away is none any more.
+    known = _families(sources, at, families)
     families = st.session_state["landscape_families"] = [f for f in families if f in known]
     address.record(
         {
@@ -165,6 +174,19 @@ def _limits(sources: tuple[str, ...]) -> Limits:
         key: None if value is None else value * MEASURES[key].scale for key, value in shown.items()
     }
     return Limits(**bounds, since=since, until=until, families=tuple(families))
+
+
+def _families(
+    sources: tuple[str, ...], at: tuple[int, int] | None, chosen: Sequence[str]
+) -> tuple[str, ...]:
+    """Families to choose from; those of a source that is not traced only if one is chosen.
+
+    To ask a library of a thousand models for their families takes seconds.
+    """
+    ready = [s for s in sources if s == "layerwise" or cache.choosing.is_surveyed((s,), at)]
+    known = cache.choosing.families(tuple(ready))
+    unknown = any(family not in known for family in chosen)
+    return cache.choosing.families(sources) if unknown else known
 
 
 def _clear() -> None:
@@ -189,17 +211,21 @@ def controls(view: View) -> None:
                 _bound(column, key)
         _bound(st, "reid_map")
         for column, key, label in zip(
-            _two_columns(), ("since", "until"), ("Year from", "Year to"), strict=True
+            _two_columns(), ("since", "until"), (_("Year from"), _("Year to")), strict=True
         ):
             column.number_input(
-                label, 1900, 2100, None, key=f"landscape_{key}", placeholder="any",
+                label, 1900, 2100, None, key=f"landscape_{key}", placeholder=_("any"),
                 on_change=address.touch,
             )  # fmt: skip
         st.multiselect(
-            _("Families"), cache.choosing.families(view.sources), key="landscape_families",
+            _("Families"),
+            _families(view.sources, view.size, st.session_state["landscape_families"]),
+            key="landscape_families",
             placeholder=_("All"), on_change=address.touch,
-            help=_("A library's model is of our family if we have one of its name, or if "
-"its module is called after it; else its module stands for a family."),
+            help=_(
+                "A library's model is of our family if we have one of its name, or if "
+                "its module is called after it; else its module stands for a family."
+            ),
         )  # fmt: skip
         st.button(
             _("No limits"), key="landscape_clear", type="tertiary", icon=":material/restart_alt:",
@@ -214,7 +240,7 @@ def _setting(view: View) -> None:
         _("Input size"),
         sizes,
         key="landscape_size",
-        format_func=lambda size: "each one's own" if size == _NATIVE else size.replace("x", " × "),
+        format_func=_size_title,
         on_change=address.touch,
     )
     st.selectbox(
@@ -252,22 +278,24 @@ def _setting(view: View) -> None:
         )
 
 
+def _size_title(size: str) -> str:
+    return _("each one's own") if size == _NATIVE else size.replace("x", " × ")
+
+
 def _two_columns() -> Sequence[Any]:
     return st.columns(2, gap="xsmall", wrap=False)
 
 
 def _bound(place: Any, key: str) -> None:
     measure = MEASURES[key]
-    short = {"macs": "MACs", "reid_map": "Re-id mAP", "ms": "Predicted", "top1": "Top-1",
-             "memory": "Memory", "params": "Params", "recorded_ms": "Recorded"}  # fmt: skip
     sign = "≥" if measure.more else "≤"
     place.number_input(
-        f"{short.get(key, measure.title)} {sign} {measure.unit}",
+        f"{_(_SHORT[key])} {sign} {measure.unit}",
         0.0,
         None,
         None,
         key=f"landscape_max_{key}",
-        placeholder=f"e.g. {_EXAMPLES[key]}",
+        placeholder=_("e.g. {example}").format(example=_EXAMPLES[key]),
         format="%g",
         on_change=address.touch,
     )
@@ -277,10 +305,10 @@ def axes() -> None:
     """What the chart shows."""
     measures = list(MEASURES)
     chosen: tuple[tuple[str, str, Sequence[str], Callable[[str], str]], ...] = (
-        ("x", "Left to right", measures, _measure_title),
-        ("y", "Upwards", measures, _measure_title),
-        ("dots", "Size of dots", _SIZED, _measure_title),
-        ("color", "Colour", tuple(COLORS), COLORS.__getitem__),
+        ("x", _("Left to right"), measures, _measure_title),
+        ("y", _("Upwards"), measures, _measure_title),
+        ("dots", _("Size of dots"), _SIZED, _measure_title),
+        ("color", _("Colour"), tuple(COLORS), lambda key: _(COLORS[key])),
     )
     with st.grid(4, min_column_width=140, gap="small", key="landscape_axes"):
         for key, label, options, title in chosen:
@@ -290,7 +318,7 @@ def axes() -> None:
 
 
 def _measure_title(key: str) -> str:
-    return _("All equal") if key == _EQUAL else MEASURES[key].title
+    return _("All equal") if key == _EQUAL else _(MEASURES[key].title)
 
 
 # -------------------------------------------------------------------------- the models
@@ -357,8 +385,8 @@ def _stream(view: View, sources: Sequence[str], place: Places) -> None:
         if time.monotonic() - drawn > (_REDRAW_SECONDS if drawn else 0.0) and done > 3:
             place.progress.progress(
                 done / len(names),
-                _("Traced {title}, {done} of {names}").format(
-                    title=found[-1].title, done=done, names=len(names)
+                _("Traced {model}, {n} of {total}").format(
+                    model=found[-1].title, n=done, total=len(names)
                 ),
             )
             _partial(view, found, place)
@@ -369,8 +397,8 @@ def _stream(view: View, sources: Sequence[str], place: Places) -> None:
 def _partial(view: View, found: Sequence[Candidate], place: Places) -> None:
     verdict = judge(found, view.limits)
     place.headline.markdown(
-        _("**{left} of the first {found} models** are left.").format(
-            left=len(verdict.left), found=len(found)
+        _("**{n} of the first {total} models** are left.").format(
+            n=len(verdict.left), total=len(found)
         )
     )
     figure = landscape(
@@ -399,60 +427,68 @@ def headline(view: View, all_models: Sequence[Candidate], place: Places) -> Verd
     """How many models are left, what excludes how many, and what is not known."""
     verdict = judge(all_models, view.limits)
     badges = [
-        f":{'orange' if each.total else 'gray'}-background[{plain(each.sentence)}: "
-        f"excludes {each.total:,}{_details(each.alone, each.total, each.unknown)}]"
+        f":{'orange' if each.total else 'gray'}-background[{_badge(each)}]"
         for each in verdict.exclusions
     ]
+    left = _("**{n:,} of {total:,} models** are left.").format(
+        n=len(verdict.left), total=len(all_models)
+    )
     with place.headline.container(gap="xxsmall", key="landscape_headline"):
-        st.markdown(
-            _("**{left:,} of {all_models:,} models** are left. ").format(
-                left=len(verdict.left), all_models=len(all_models)
-            )
-            + " ".join(badges)
-        )
+        st.markdown(f"{left} {' '.join(badges)}")
         st.caption(_known(view, all_models, verdict))
     return verdict
 
 
-def _details(alone: int, total: int, unknown: int) -> str:
+def _badge(limit: Exclusion) -> str:
+    """What one limit excludes."""
     parts = []
-    if total and alone != total:
-        parts.append(f"{alone:,} by it alone")
-    if unknown:
-        parts.append(f"{unknown:,} not known")
-    return f" ({', '.join(parts)})" if parts else ""
+    if limit.total and limit.alone != limit.total:
+        parts.append(_("{n:,} by it alone").format(n=limit.alone))
+    if limit.unknown:
+        parts.append(_("{n:,} not known").format(n=limit.unknown))
+    text = _("{limit}: excludes {n:,} ({details})") if parts else _("{limit}: excludes {n:,}")
+    return text.format(limit=plain(limit.sentence), n=limit.total, details=_(", ").join(parts))
 
 
 def _known(view: View, all_models: Sequence[Candidate], verdict: Verdict) -> str:
-    sentences = [f"Times are predicted by the roofline model, not measured: "
-                 f"{view.setting.statement()}."]  # fmt: skip
+    sentences = [
+        _("Times are predicted by the roofline model, not measured: {setting}.").format(
+            setting=view.setting.statement()
+        )
+    ]
     if _asks_for_records(view):
         here = sum(each.recorded_ms is not None for each in all_models)
         sentences.append(
-            f"Recorded times were measured earlier, in one way: {view.way.statement()}. "
-            f"{here:,} of {len(all_models):,} models have one at this size, and none is guessed."
+            _(
+                "Recorded times were measured earlier, in one way: {way}. "
+                "{n:,} of {total:,} models have one at this size, and none is guessed."
+            ).format(way=view.way.statement(), n=here, total=len(all_models))
         )
     without = sum(each.top1 is None for each in all_models)
     sentences.append(
-        f"{without:,} of {len(all_models):,} have no ImageNet accuracy that can be cited, and none "
-        "is guessed."
+        _(
+            "{n:,} of {total:,} have no ImageNet accuracy that can be cited, and none is guessed."
+        ).format(n=without, total=len(all_models))
     )
     undrawn = sum(
         any(MEASURES[key].of(each) is None for key in (view.x, view.y)) for each in verdict.left
     )
     if undrawn:
-        sentences.append(f"{undrawn:,} of those left lack a value on an axis and have no dot.")
+        text = _("{n:,} of those left lack a value on an axis and have no dot.")
+        sentences.append(text.format(n=undrawn))
     others = sum(each.other_size and each.params is not None for each in verdict.left)
     if others and "top1" in (view.x, view.y):
         sentences.append(
-            f"Measured at another size than its costs are counted at: the accuracy of {others:,} "
-            "of those left; their cards say so."
+            _(
+                "Measured at another size than its costs are counted at: the accuracy of {n:,} "
+                "of those left; their cards say so."
+            ).format(n=others)
         )
     if "reid_map" in (view.x, view.y) or "reid_rank1" in (view.x, view.y):
         sentences.append(
-            "Re-identification accuracies are of the table on Market-1501, trained at 256 × 128."
+            _("Re-identification accuracies are of the table on Market-1501, trained at 256 × 128.")
         )
-    return plain(" ".join(sentences))
+    return plain(joined(sentences))
 
 
 def _asks_for_records(view: View) -> bool:
@@ -472,7 +508,7 @@ def chart(view: View, place: Places) -> None:
         on_select=_mark_point,
         selection_mode="points",
         config={"displayModeBar": False},
-        alt="All models on two axes, with the front that no other model beats",
+        alt=_("All models on two axes, with the front that no other model beats"),
     )
 
 
@@ -520,14 +556,27 @@ def cards(view: View, all_models: Sequence[Candidate]) -> None:
                     args=(each.name,),
                     help=_("Unmark {title}").format(title=plain(each.title)),
                 )
+            if len(shown) == 2:
+                st.page_link(
+                    "pages/compare/side_by_side.py",
+                    label=_("Compare layer by layer"),
+                    icon=":material/compare:",
+                    query_params=_comparison(view, shown),
+                )
         st.table(_beside(shown), border="horizontal")
         for each in shown:
             if each.problem:
-                st.caption(
-                    _(":orange[{whole_problem}]").format(whole_problem=plain(_whole_problem(each)))
-                )
+                st.caption(f":orange[{plain(_whole_problem(each))}]")
         if len(shown) == 1:
             st.caption(_("Click a second dot, or a row below, to compare."))
+
+
+def _comparison(view: View, shown: Sequence[Candidate]) -> dict[str, str]:
+    """The link that sets two models side by side as they are counted here."""
+    query = {"models": ",".join(each.name for each in shown)}
+    if view.size:
+        query["size"] = f"{view.size[0]}x{view.size[1]}"
+    return query if view.device == DEFAULT_DEVICE else {**query, "device": view.device}
 
 
 def _whole_problem(each: Candidate) -> str:
@@ -542,14 +591,14 @@ def _whole_problem(each: Candidate) -> str:
 
 def _beside(shown: Sequence[Candidate]) -> pd.DataFrame:
     """One column for each marked model; of two also how many times more the second has."""
-    rows = {measure.title: [_value(each, key) for each in shown]
+    rows = {_(measure.title): [_value(each, key) for each in shown]
             for key, measure in MEASURES.items()}  # fmt: skip
-    rows["Counted at"] = [f"{each.height} × {each.width}" for each in shown]
+    rows[_("Counted at")] = [f"{each.height} × {each.width}" for each in shown]
     frame = pd.DataFrame.from_dict(
         rows, orient="index", columns=[plain(each.title) for each in shown]
     )
     if len(shown) == 2:
-        frame["Second / first"] = [*(_ratio(shown, key) for key in MEASURES), ""]
+        frame[_("Second / first")] = [*(_ratio(shown, key) for key in MEASURES), ""]
     return frame
 
 
@@ -582,8 +631,8 @@ def table(view: View, verdict: Verdict) -> None:
     rows.sort(key=lambda each: (y.of(each) is None, (y.of(each) or 0) * (-1 if y.more else 1)))
     text, switch, files = st.columns([6, 3, 2], vertical_alignment="center")
     text.caption(
-        _("{rows:,} models, best by {title} first. Counted with default options.").format(
-            rows=len(rows), title=y.title
+        _("{n:,} models, best by {measure} first. Counted with default options.").format(
+            n=len(rows), measure=_(y.title)
         )
     )
     switch.toggle(_("Only the front"), key="landscape_only", on_change=address.touch)
@@ -594,7 +643,7 @@ def table(view: View, verdict: Verdict) -> None:
         return
     column = st.column_config
     st.dataframe(
-        frame.drop(columns=["Setting", "Recorded on"]),
+        frame.drop(columns=["Setting", "Recorded on"]).assign(Front=frame["Front"].map(_)),
         hide_index=True,
         height=36 + 30 * min(len(rows), 16),
         row_height=30,
@@ -603,38 +652,45 @@ def table(view: View, verdict: Verdict) -> None:
         on_select=lambda: _mark_row(rows),
         selection_mode="single-cell",
         column_config={
-            "Model": column.TextColumn(width=190),
-            "Name": column.TextColumn(width=150),
-            "Front": column.TextColumn(width=56),
-            "Top-1 %": column.NumberColumn(format="%.3f", width=72),
-            "Params": column.NumberColumn(format="localized", width=98),
+            "Model": column.TextColumn(_("Model"), width=190),
+            "Name": column.TextColumn(_("Name"), width=150),
+            "Front": column.TextColumn(_("Front"), width=56),
+            "Top-1 %": column.NumberColumn(_("Top-1 %"), format="%.3f", width=72),
+            "Params": column.NumberColumn(_("Params"), format="localized", width=98),
             "MACs": column.NumberColumn(
                 format="localized", width=118, help=_("Of one image, whatever the batch.")
             ),
             "Predicted ms": column.NumberColumn(
+                _("Predicted ms"),
                 format="localized",
                 width=96,
-                help=_("Predicted: {statement}.").format(statement=view.setting.statement()),
+                help=_("Predicted: {setting}.").format(setting=view.setting.statement()),
             ),
             "Recorded ms": column.NumberColumn(
+                _("Recorded ms"),
                 format="localized",
                 width=92,
-                help=_("Measured earlier: {statement}.").format(statement=view.way.statement()),
+                help=_("Measured earlier: {way}.").format(way=view.way.statement()),
             ),
             "Memory B": column.NumberColumn(
                 _("Memory, bytes"),
                 format="localized",
                 width=112,
-                help=_("Weights, buffers and the peak of activations: {statement}.").format(
-                    statement=view.setting.statement()
+                help=_("Weights, buffers and the peak of activations: {setting}.").format(
+                    setting=view.setting.statement()
                 ),
             ),
-            "Year": column.NumberColumn(format="%d", width=48),
-            "Family": column.TextColumn(width=96),
-            "Input": column.TextColumn(width=74),
-            "mAP %": column.NumberColumn(format="%.2f", width=64, help=_("Market-1501.")),
-            "Rank-1 %": column.NumberColumn(format="%.2f", width=72, help=_("Market-1501.")),
+            "Year": column.NumberColumn(_("Year"), format="%d", width=48),
+            "Family": column.TextColumn(_("Family"), width=96),
+            "Input": column.TextColumn(_("Input"), width=74),
+            "mAP %": column.NumberColumn(format="%.2f", width=64, help="Market-1501."),
+            "Rank-1 %": column.NumberColumn(
+                _("Rank-1 %"), format="%.2f", width=72, help="Market-1501."
+            ),
+            "Weights": column.TextColumn(_("Weights")),
+            "Accuracy source": column.TextColumn(_("Accuracy source")),
             "Crop": column.NumberColumn(
+                _("Crop"),
                 format="%d",
                 width=52,
                 help=_("Side in pixels of the images that the accuracy was measured on."),
@@ -651,9 +707,14 @@ def _mark_row(rows: Sequence[Candidate]) -> None:
 
 
 def _downloads(place: Any, frame: pd.DataFrame, view: View) -> None:
-    caption = f"Models on the axes {MEASURES[view.x].title} and {MEASURES[view.y].title}. "
-    caption += f"Predicted times are of {view.setting.statement()}, "
-    caption += f"recorded ones of {view.way.statement()}."
+    caption = _(
+        "Models on the axes {x} and {y}. Predicted times are of {setting}, recorded ones of {way}."
+    ).format(
+        x=_(MEASURES[view.x].title),
+        y=_(MEASURES[view.y].title),
+        setting=view.setting.statement(),
+        way=view.way.statement(),
+    )
     with place, st.popover(_("Download"), icon=":material/download:", width="stretch"):
         for label, data, ending, mime in (
             ("CSV", lambda: to_csv(frame), "csv", "text/csv"),

@@ -10,7 +10,8 @@ from explorer.errors import UnknownModelError
 from explorer.models._registry import ModelSpec
 from explorer.zoo import get_spec
 from pages.shared import address
-from pages.shared.choice import MAX_SIZE
+from pages.shared.choice import MAX_SIZE, no_model
+from pages.shared.text import _, joined
 
 Word = TypeVar("Word", bound=str)
 
@@ -82,7 +83,8 @@ def image_models(
     """
     known = [token for token in tokens if _image_model(name_of(token))]
     if len(known) > most:
-        address.report((f"The link has {len(known)} models; the first {most} are shown.",))
+        text = _("The link has {n} models; the first {most} are shown.")
+        address.report((text.format(n=len(known), most=most),))
     return known[:most]
 
 
@@ -90,14 +92,12 @@ def _image_model(name: str) -> ModelSpec | None:
     try:
         spec = get_spec(name)
     except UnknownModelError as error:
-        hint = f"; did you mean {' or '.join(error.nearest)}?" if error.nearest else "."
-        if error.name != name:  # the whole library is missing, as the error says
-            hint = f": {error}"
-        address.report((f"There is no model called {name!r}{hint} It is left out.",))
+        address.report((joined((no_model(name, error), _("It is left out."))),))
         return None
     if len(spec.input_shape) == 4:
         return spec
-    address.report((f"{name} takes video, which this page does not show: it is left out.",))
+    text = _("{model} takes video, which this page does not show: it is left out.")
+    address.report((text.format(model=name),))
     return None
 
 

@@ -15,13 +15,13 @@ from explorer.report import Report, Table, report_html, report_latex, report_mar
 from pages.shared import address, beside, cache, timed
 from pages.shared.beside import Choices
 from pages.shared.comparing import View
-from pages.shared.text import _
+from pages.shared.text import N_, _
 from pages.shared.view import View as ModelView
 
 _FORMS: Final[tuple[tuple[str, str, str, Callable[[Report], str]], ...]] = (
-    ("HTML report, one file", "html", "text/html", report_html),
+    (N_("HTML report, one file"), "html", "text/html", report_html),
     ("Markdown", "md", "text/markdown", report_markdown),
-    ("LaTeX tables", "tex", "application/x-tex", report_latex),
+    (N_("LaTeX tables"), "tex", "application/x-tex", report_latex),
 )
 
 
@@ -36,7 +36,7 @@ def downloads(view: View, shown: Choices, picture: ModelView) -> None:
     # Read now: the file is made outside of any run, where the page's state is not there.
     link = urlencode(address.following(), safe=",:();=×")
     measured = _measured(view, shown)
-    tables = (beside.total_table(view, shown), *_stages(view, shown))
+    tables = (beside.total_table(view, shown).known(), *_stages(view, shown))
     conventions = (*beside.conventions(view, shown), *measured)
     with st.popover(_("Export"), icon=":material/ios_share:"):
         for label, ending, mime, form in _FORMS:
@@ -57,7 +57,7 @@ def downloads(view: View, shown: Choices, picture: ModelView) -> None:
                 )
 
             st.download_button(
-                label,
+                _(label),
                 content,
                 f"{_file(view, shown)}.{ending}",
                 mime,
@@ -70,8 +70,12 @@ def downloads(view: View, shown: Choices, picture: ModelView) -> None:
 def _measured(view: View, shown: Choices) -> tuple[str, ...]:
     times = timed.records(beside.works(view, shown), view.here)
     return tuple(
-        f"Measured here: {time.model}, {timed.conditions(time)}, torch "
-        f"{time.environment.torch}, median of {time.runs} runs."
+        _("Measured here: {model}, {conditions}, torch {torch}, median of {runs} runs.").format(
+            model=time.model,
+            conditions=timed.conditions(time),
+            torch=time.environment.torch,
+            runs=time.runs,
+        )
         for time in times
     )
 
@@ -86,7 +90,8 @@ def _names(view: View, shown: Choices) -> list[str]:
 
 
 def _title(view: View, shown: Choices) -> str:
-    return " and ".join(_names(view, shown)) + _(" side by side")
+    *names, last = _names(view, shown)
+    return _("{names} and {last} side by side").format(names=_(", ").join(names), last=last)
 
 
 def _file(view: View, shown: Choices) -> str:
@@ -108,8 +113,10 @@ def _differences(view: View, shown: Choices) -> tuple[tuple[str, pd.DataFrame], 
             columns={"Left": found.names[0], "Right": found.names[1]}
         )
         same = len(found.frame) - len(frame)
-        title = f"{found.names[1]} against {found.names[0]}: {len(frame):,} rows that differ"
-        tables.append((f"{title}, {same:,} are the same", kept))
+        title = _(
+            "{right} against {left}: {differ:,} rows that differ, {same:,} are the same"
+        ).format(right=found.names[1], left=found.names[0], differ=len(frame), same=same)
+        tables.append((title, kept))
     return tuple(tables)
 
 
@@ -124,7 +131,7 @@ def _figures(view: View, shown: Choices) -> tuple[str, ...]:
 def _drawings(shown: Choices, picture: ModelView) -> tuple[tuple[str, str], ...]:
     return tuple(
         (
-            f"{choice.model} at {shape_text(choice.input_shape)}",
+            _("{model} at {size}").format(model=choice.model, size=shape_text(choice.input_shape)),
             cache.diagram_file(choice, picture, "light", "svg")().decode(),
         )
         for choice in shown

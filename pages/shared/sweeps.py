@@ -26,6 +26,7 @@ from explorer.sweep import Point, Row, to_frame
 from explorer.sweep.curves import (
     MAX_BATCH,
     MAX_SIDE,
+    MOST_POINTS,
     OPTION,
     OVER,
     QUANTITIES,
@@ -43,7 +44,7 @@ from explorer.zoo import available_sources
 from pages.shared import address, cache, reading, timed
 from pages.shared.choice import image_models
 from pages.shared.sidebar import PRESETS
-from pages.shared.text import _
+from pages.shared.text import N_, _, joined, n_
 from pages.shared.timed import Here
 from pages.shared.widgets import plain, theme
 
@@ -56,17 +57,24 @@ LOGS: Final = ("x", "y")
 
 _SIZES: Final = (NATIVE, *(f"{height}x{width}" for height, width in PRESETS))
 _OVER_TITLES: Final = {
-    "size": "Input size, square",
-    "height": "Height, at one width",
-    "ratio": "Input size, one ratio",
-    "batch": "Batch",
+    "size": N_("Input size, square"),
+    "height": N_("Height, at one width"),
+    "ratio": N_("Input size, one ratio"),
+    "batch": N_("Batch"),
 }
 _FIRST_SECONDS, _SLICE_SECONDS = 0.3, 0.8
 """How long one run computes before it shows what there is: the first points come at once."""
 _POLL: Final = 0.1
 """Seconds until the browser asks for the next slice."""
 _STOPPED: Final = "_sweep_stopped"
-_RANGE_ENDS: Final = ("from", "to", "step")
+_COUNTS: Final = {
+    N_("Parameters"): "params",
+    N_("MACs"): "macs",
+    N_("Activations B"): "activation_bytes",
+    N_("Peak B"): "peak_activation_bytes",
+}
+"""Column of the table -> field of a row."""
+_RANGE_ENDS: Final = {"from": N_("From"), "to": N_("To"), "step": N_("Step")}
 
 
 Time = tuple[Work, LatencyRecord]
@@ -259,7 +267,7 @@ def _range_field(column: Any, name: str, span: Span) -> None:
     smallest = (1 if kind is int else 1e-6) if name == "step" else span.low
     largest = max(span.high - span.low, span.step) if name == "step" else span.high
     column.number_input(
-        name.capitalize(),
+        _(_RANGE_ENDS[name]),
         kind(smallest),
         kind(largest),
         key=_range_key(name, span),
@@ -267,8 +275,8 @@ def _range_field(column: Any, name: str, span: Span) -> None:
         format=None if kind is int else "%.6g",
         on_change=_change_range,
         args=(span,),
-        help=_("{number_text} to {number_text2}").format(
-            number_text=number_text(kind(smallest)), number_text2=number_text(kind(largest))
+        help=_("{low} to {high}").format(
+            low=number_text(kind(smallest)), high=number_text(kind(largest))
         ),
     )
 
@@ -284,12 +292,12 @@ def _fixed_controls(sweep: Sweep) -> None:
         if field == "batch":
             column.number_input(
                 _("Batch"), 1, MAX_BATCH, key="sweep_batch", on_change=address.touch,
-                help=_("1 to {MAX_BATCH:,}").format(MAX_BATCH=MAX_BATCH),
+                help=_("{low} to {high}").format(low=1, high=f"{MAX_BATCH:,}"),
             )  # fmt: skip
         elif sweep.over == "height":
             column.number_input(
                 _("Width"), 1, MAX_SIDE, key="sweep_width", on_change=address.touch,
-                help=_("1 to {MAX_SIDE:,}").format(MAX_SIDE=MAX_SIDE),
+                help=_("{low} to {high}").format(low=1, high=f"{MAX_SIDE:,}"),
             )  # fmt: skip
         elif swept_size:
             column.selectbox(
@@ -300,7 +308,7 @@ def _fixed_controls(sweep: Sweep) -> None:
         else:
             column.selectbox(
                 _("Input size"), _SIZES, key="sweep_at", on_change=address.touch,
-                format_func=lambda s: "each one's own" if s == NATIVE else s.replace("x", " × "),
+                format_func=_size_title,
             )  # fmt: skip
 
 
@@ -311,7 +319,7 @@ def _shown_controls(view: View) -> None:
             list(QUANTITIES),
             key="sweep_show",
             required=True,
-            format_func=lambda name: QUANTITIES[name].title,
+            format_func=lambda name: _(QUANTITIES[name].title),
             on_change=address.touch,
         )
         st.pills(
@@ -339,9 +347,13 @@ def _shown_controls(view: View) -> None:
 
 
 def _over_title(over: str) -> str:
-    return _OVER_TITLES.get(over) or _("Option {removeprefix}").format(
-        removeprefix=over.removeprefix(OPTION)
-    )
+    if over in _OVER_TITLES:
+        return _(_OVER_TITLES[over])
+    return _("Option {name}").format(name=over.removeprefix(OPTION))
+
+
+def _size_title(size: str) -> str:
+    return _("each one's own") if size == NATIVE else size.replace("x", " × ")
 
 
 def _change_over() -> None:
@@ -366,8 +378,8 @@ def results(view: View) -> None:
         return
     if view.span.first > view.span.last:
         st.error(
-            _("The range begins at {number_text}, above its end at {number_text2}.").format(
-                number_text=number_text(view.span.first), number_text2=number_text(view.span.last)
+            _("The range begins at {first}, above its end at {last}.").format(
+                first=number_text(view.span.first), last=number_text(view.span.last)
             ),
             icon=":material/error:",
         )
@@ -402,7 +414,7 @@ def _results(view: View, *, watched: bool) -> None:
     _progress(view, in_order, len(points), working=working)
     _chart(view, rows, finished=len(rows) == len(points))
     for sentence in problems(sweep, rows):
-        st.caption(_(":orange[✕] {sentence}").format(sentence=plain(sentence)))
+        st.caption(f":orange[✕] {plain(sentence)}")
     if view.quantity == "time":
         works = measurable(sweep, rows)
         timed.sentences(works, view.here)
@@ -415,8 +427,7 @@ def _measuring(view: View) -> None:
     """Measure some of the points here, on request."""
     rows = cache.sweeping.swept(view.sweep.points())
     works = measurable(view.sweep, rows)
-    points = "1 point" if len(works) == 1 else f"{len(works)} points"
-    timed.controls(works, view.here, points)
+    timed.controls(works, view.here, n_("{n} point", "{n} points", len(works)))
     timed.watch()
 
 
@@ -460,29 +471,43 @@ def _go_on() -> None:
 
 def _summary(view: View, rows: Sequence[Row]) -> str:
     crosses = sum(bool(row.error) and view.sweep.at(row) is not None for row in rows)
-    text = f"{len(rows)} points, each traced from the real model."
+    said = [_("{n} points, each traced from the real model.").format(n=len(rows))]
     if crosses:
-        are = "is" if crosses == 1 else "are"
-        text += f" {crosses} of them {are} not possible: a cross on the axis says why and where."
+        said.append(
+            n_(
+                "{n} of them is not possible: a cross on the axis says why and where.",
+                "{n} of them are not possible: a cross on the axis says why and where.",
+                crosses,
+            )
+        )
     if view.asked_step != view.span.step:
-        text += (
-            f" In steps of {number_text(view.span.step)}, because {number_text(view.asked_step)} "
-            "would be more than 60 points a model."
+        said.append(
+            _(
+                "In steps of {step}, because {asked} would be more than {most} points a model."
+            ).format(
+                step=number_text(view.span.step),
+                asked=number_text(view.asked_step),
+                most=MOST_POINTS,
+            )
         )
     if view.quantity == "time":
-        text += " Predicted times are the roofline model's; what is measured says so."
-    return text
+        said.append(_("Predicted times are the roofline model's; what is measured says so."))
+    return joined(said)
 
 
 def _chart(view: View, rows: dict[Key, Row], *, finished: bool) -> None:
-    title = f"{QUANTITIES[view.quantity].title} by {_x_name(view.sweep)}"
+    title = _("{quantity} by {swept}").format(
+        quantity=_(QUANTITIES[view.quantity].title), swept=_x_name(view.sweep)
+    )
     shown = cache.sweeping.SweepFigure(
         view.sweep, view.quantity, title, _x_title(view.sweep), view.log_x, view.log_y, theme()
     )
     if view.quantity == "time" and (times := _times(view, rows)):
         device = f"{view.sweep.device}, {view.sweep.dtype}"
         shown = shown._replace(
-            title=f"Time by {_x_name(view.sweep)}: predicted for {device}, and measured here",
+            title=_("Time by {swept}: predicted for {device}, and measured here").format(
+                swept=_x_name(view.sweep), device=device
+            ),
             measured=times,
             here=timed.conditions(times[0][1]),
         )
@@ -491,7 +516,7 @@ def _chart(view: View, rows: dict[Key, Row], *, finished: bool) -> None:
         key="sweep_chart",
         theme=None,
         config={"displayModeBar": False},
-        alt=f"{title}, {len(view.sweep.models)} models",
+        alt=_("{title}, {n} models").format(title=title, n=len(view.sweep.models)),
     )
 
 
@@ -502,21 +527,27 @@ def _times(view: View, rows: dict[Key, Row]) -> tuple[Time, ...]:
 
 
 def _x_name(sweep: Sweep) -> str:
-    names = {"size": "input size", "height": "height", "ratio": "height", "batch": "batch"}
+    names = {
+        "size": _("input size"), "height": _("height"), "ratio": _("height"), "batch": _("batch"),
+    }  # fmt: skip
     return names.get(sweep.over, sweep.option)
 
 
 def _x_title(sweep: Sweep) -> str:
-    batch = f", batch of {sweep.batch}"
-    size = "each model's own size"
-    if sweep.size:
-        size = f"{sweep.size[0]} × {sweep.size[1]}"
-    return {
-        "size": f"Height and width, pixels{batch}",
-        "height": f"Height, pixels, at a width of {sweep.width}{batch}",
-        "ratio": f"Height, pixels, at {sweep.ratio[0]} : {sweep.ratio[1]} to the width{batch}",
-        "batch": f"Images in a batch, at {size}",
-    }.get(sweep.over, f"{sweep.option}, at {size}{batch}")
+    size = " × ".join(map(str, sweep.size)) if sweep.size else _("each model's own size")
+    texts = {
+        "size": _("Height and width, pixels, batch of {batch}"),
+        "height": _("Height, pixels, at a width of {width}, batch of {batch}"),
+        "ratio": _("Height, pixels, at {ratio} to the width, batch of {batch}"),
+        "batch": _("Images in a batch, at {size}"),
+    }
+    return texts.get(sweep.over, _("{option}, at {size}, batch of {batch}")).format(
+        batch=sweep.batch,
+        width=sweep.width,
+        ratio=f"{sweep.ratio[0]} : {sweep.ratio[1]}",
+        size=size,
+        option=sweep.option,
+    )
 
 
 # ------------------------------------------------------------------- the table
@@ -535,9 +566,8 @@ def _table(view: View, rows: Sequence[Row]) -> None:
     times: tuple[Time, ...] = ()
     if view.quantity == "time":
         times = _times(view, {row.key: row for row in rows})
-    _downloads(files, rows, [time for _, time in times])
+    _downloads(files, rows, [time for _work, time in times])
     column = st.column_config
-    counts = ("Parameters", "MACs", "Activations B", "Peak B")
     frame = _frame(sweep, rows, times)
     st.dataframe(
         frame,
@@ -547,11 +577,15 @@ def _table(view: View, rows: Sequence[Row]) -> None:
         row_height=30,
         key="sweep_table",
         column_config={
-            "Model": column.TextColumn(width=150),
-            "Input": column.TextColumn(width=90),
-            "Batch": column.NumberColumn(format="%d", width=52),
-            **{name: column.NumberColumn(format="localized", width=108) for name in counts},
+            "Model": column.TextColumn(_("Model"), width=150),
+            "Input": column.TextColumn(_("Input"), width=90),
+            "Batch": column.NumberColumn(_("Batch"), format="%d", width=52),
+            **{
+                name: column.NumberColumn(_(name), format="localized", width=108)
+                for name in _COUNTS
+            },
             "Predicted ms": column.NumberColumn(
+                _("Predicted ms"),
                 format="%.4f",
                 width=95,
                 help=_("Of {device} in {dtype}, not measured.").format(
@@ -559,11 +593,14 @@ def _table(view: View, rows: Sequence[Row]) -> None:
                 ),
             ),
             "Measured ms": column.NumberColumn(
-                format="%.4f", width=95, help=_("Median of the runs that were measured here.")
+                _("Measured ms"),
+                format="%.4f",
+                width=95,
+                help=_("Median of the runs that were measured here."),
             ),
-            "Depth": column.NumberColumn(format="%d", width=56),
-            "Breaks in": column.TextColumn(width=110),
-            "Why": column.TextColumn(width=420),
+            "Depth": column.NumberColumn(_("Depth"), format="%d", width=56),
+            "Breaks in": column.TextColumn(_("Breaks in"), width=110),
+            "Why": column.TextColumn(_("Why"), width=420),
         },
     )
     st.caption(_("The same on the command line:"))
@@ -576,12 +613,6 @@ def _frame(sweep: Sweep, rows: Sequence[Row], times: Sequence[Time] = ()) -> pd.
         return (x is None, x or 0, sweep.models.index(row.model))
 
     rows = sorted(rows, key=place)
-    whole = {
-        "Parameters": "params",
-        "MACs": "macs",
-        "Activations B": "activation_bytes",
-        "Peak B": "peak_activation_bytes",
-    }
     frame = pd.DataFrame(
         {
             "Model": [model_title(row.model) for row in rows],
@@ -589,7 +620,7 @@ def _frame(sweep: Sweep, rows: Sequence[Row], times: Sequence[Time] = ()) -> pd.
             "Batch": [row.batch for row in rows],
             **{
                 name: pd.array([getattr(row, field) for row in rows], dtype="Int64")
-                for name, field in whole.items()
+                for name, field in _COUNTS.items()
             },
             "Predicted ms": [row.predicted_ms for row in rows],
             "Depth": pd.array([row.depth for row in rows], dtype="Int64"),
@@ -620,11 +651,11 @@ def _downloads(place: Any, rows: Sequence[Row], times: Sequence[LatencyRecord]) 
     """Offer the rows as the command line writes them, and what was measured."""
     with place, st.popover(_("Download"), icon=":material/download:", width="stretch"):
         st.download_button(
-            _("CSV"), lambda: to_csv(rows), "sweep.csv", "text/csv", key="sweep_csv",
+            "CSV", lambda: to_csv(rows), "sweep.csv", "text/csv", key="sweep_csv",
             on_click="ignore", width="stretch",
         )  # fmt: skip
         st.download_button(
-            _("JSON"), lambda: to_json(rows), "sweep.json", "application/json", key="sweep_json",
+            "JSON", lambda: to_json(rows), "sweep.json", "application/json", key="sweep_json",
             on_click="ignore", width="stretch",
         )  # fmt: skip
         if times:

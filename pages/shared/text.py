@@ -13,10 +13,30 @@ from typing import Final
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from explorer.text import ENGLISH, N_, _, add_folder, ask_language, language, n_, speaking
+from explorer.text import (
+    ENGLISH,
+    N_,
+    _,
+    add_folder,
+    ask_language,
+    joined,
+    language,
+    n_,
+    speaking,
+)
 from pages.shared import address
 
-__all__ = ["LANGUAGES", "N_", "_", "control", "language", "n_", "open_language", "speaking"]
+__all__ = [
+    "LANGUAGES",
+    "N_",
+    "_",
+    "control",
+    "joined",
+    "language",
+    "n_",
+    "open_language",
+    "speaking",
+]
 
 LANGUAGES: Final = {"en": "English", "zh": "简体中文"}
 """Name in the link -> what its speakers call it."""

@@ -16,7 +16,7 @@ from explorer.analysis.units import rounded
 from explorer.latency import DTYPES, LatencyRecord, Step, Work, available_devices, measure_all
 from pages.shared import address, reading
 from pages.shared.jobs import Job
-from pages.shared.text import _
+from pages.shared.text import N_, _
 from pages.shared.widgets import plain
 
 _JOB: Final = "here_job"
@@ -26,6 +26,8 @@ _DTYPE: Final = "here_dtype"
 _MOST_FOUND: Final = 500
 """Times that a session keeps; the oldest go first."""
 _MOST_SAID: Final = 3
+_STAGES: Final = (N_("preparing"), N_("warming up"), N_("measuring"), N_("replaying"))
+"""Of a measurement, as its progress names them."""
 _POLL: Final = 0.4
 """Seconds between two looks at work in the background."""
 
@@ -119,7 +121,7 @@ def sentences(works: Sequence[Work], here: Here) -> None:
     refused = [(work, why) for work, why in said if isinstance(why, str)]
     for work, why in refused[:_MOST_SAID]:
         told = why if why.startswith(work.title) else f"{work.title}: {why}"
-        st.caption(_(":orange[✕] {told}").format(told=plain(told)))
+        st.caption(f":orange[✕] {plain(told)}")
     if more := len(refused[_MOST_SAID:]):
         st.caption(_(":orange[✕] And {more} more, for such reasons.").format(more=more))
 
@@ -129,12 +131,12 @@ def statement(times: Sequence[LatencyRecord]) -> str:
     if not times:
         return ""
     latest = max(times, key=lambda record: record.environment.date)
-    text = (
-        f"**Measured here** means {conditions(latest)}, torch {latest.environment.torch}, random "
-        "weights in evaluation mode, the median of the runs after a warm-up."
-    )
+    text = _(
+        "**Measured here** means {conditions}, torch {torch}, random weights in evaluation mode, "
+        "the median of the runs after a warm-up."
+    ).format(conditions=conditions(latest), torch=latest.environment.torch)
     if any(not record.stable for record in times):
-        text += (
+        text += _(
             " :orange[Some times had not settled: other work ran on this machine. Measure again "
             "before you trust them.]"
         )
@@ -144,18 +146,21 @@ def statement(times: Sequence[LatencyRecord]) -> str:
 def conditions(record: LatencyRecord) -> str:
     """Device, threads, type and day of a measurement."""
     environment = record.environment
-    threads = f", {environment.threads} threads" if environment.device == "cpu" else ""
-    return (
-        f"{environment.device_name} ({environment.device}{threads}), {record.dtype}, "
-        f"{environment.date[:10]}"
+    text = _("{name} ({device}), {dtype}, {date}")
+    if environment.device == "cpu":
+        text = _("{name} ({device}, {threads} threads), {dtype}, {date}")
+    return text.format(
+        name=environment.device_name,
+        device=environment.device,
+        threads=environment.threads,
+        dtype=record.dtype,
+        date=environment.date[:10],
     )
 
 
 def time_text(record: LatencyRecord) -> str:
     """A time as it is read: "12.3 ms"."""
-    return _("{value}{median_ms} ms").format(
-        value="" if record.stable else "~", median_ms=rounded(record.median_ms)
-    )
+    return f"{'' if record.stable else '~'}{rounded(record.median_ms)} ms"
 
 
 def _start(works: tuple[Work, ...], here: Here) -> None:
@@ -178,14 +183,16 @@ def _start(works: tuple[Work, ...], here: Here) -> None:
 def _watch(job: Job[None]) -> None:
     if not job.running:
         st.rerun()
-    text, share = "Preparing", 0.0
+    text, share = _("Preparing"), 0.0
     if isinstance(job.progress, Step):
         done, total, work, now = job.progress
         within = now.done / now.total if now.total else 0.0
         share = (done + within) / total
-        text = f"{plain(work.title)}, {done + 1} of {total}: {now.stage}"
+        text = _("{work}, {n} of {total}: {stage}").format(
+            work=plain(work.title), n=done + 1, total=total, stage=_(now.stage)
+        )
         if now.stage == "queued":
-            text = f"Waiting for {now.ahead} other measurements on this device"
+            text = _("Waiting for {n} other measurements on this device").format(n=now.ahead)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.progress(min(share, 1.0), text)
         st.button(_("Stop"), key="here_stop", icon=":material/stop:", on_click=job.cancel)

@@ -15,13 +15,16 @@ from explorer.analysis.landscape import (
     accuracy_of,
     as_text,
     candidate,
+    families_of,
+    family_of,
     front,
     judge,
     marked,
     table,
     to_latex,
+    year_of,
 )
-from explorer.analysis.memory import inference_memory, inference_peaks
+from explorer.analysis.memory import inference_memory, inference_peaks, weight_bytes
 from explorer.analysis.profiles import (
     Setting,
     dtypes_of,
@@ -33,7 +36,9 @@ from explorer.analysis.profiles import (
 )
 from explorer.analysis.roofline import get_device, predict
 from explorer.errors import OptionError
+from explorer.latency import recorded_ways, times
 from explorer.trace import diagnose
+from explorer.zoo import available_sources, source_of
 
 T4, H100 = get_device("T4"), get_device("H100")
 SETTING = Setting(T4, "float32", 1)
@@ -214,6 +219,16 @@ def test_the_peak_at_a_batch_is_the_highest_line_even_where_another_moment_wins(
         inference_peaks(trace_model("lenet5", (2, 1, 32, 32)), ["float32"])
 
 
+def test_peaks_are_weights_and_the_highest_moment_of_a_pass() -> None:
+    for name in ("resnet18", "vit_b_16", "densenet121"):
+        trace = trace_model(name, (1, 3, 224, 224))
+        held = inference_memory(trace, dtype="float32")
+        weights = weight_bytes(trace, "float32")
+        assert weights == held.parameter_bytes + held.buffer_bytes
+        (lines,) = inference_peaks(trace, ["float32"])
+        assert max(map(sum, lines)) - weights == held.eager_peak
+
+
 def test_a_profile_survives_a_line_of_text() -> None:
     for found in (profile("lenet5"), profile("lenet5", (28, 28))):
         assert from_json(to_json(found)) == found
@@ -239,6 +254,56 @@ def test_no_time_is_spent_on_sizes_that_nobody_asked_for(monkeypatch: pytest.Mon
 def test_a_device_offers_the_types_that_it_has_a_rate_for() -> None:
     assert dtypes_of(T4) == ("float32", "float16", "int8")
     assert "tf32" in dtypes_of(H100)
+
+
+def test_a_recorded_time_is_of_its_size_or_missing() -> None:
+    known = times(recorded_ways()[0])
+    here = candidate(profile("resnet18"), SETTING, known)
+    assert here.recorded_ms == known["resnet18", 224, 224].median_ms
+    assert candidate(profile("resnet18", (96, 96)), SETTING, known).recorded_ms is None
+    assert candidate(profile("resnet18"), SETTING).recorded_ms is None
+    # What is not known passes no limit.
+    verdict = judge([make("a", recorded_ms=5.0), make("b"), make("c", recorded_ms=50.0)],
+                    Limits(recorded_ms=10))  # fmt: skip
+    assert [each.name for each in verdict.left] == ["a"]
+    (limit,) = verdict.exclusions
+    assert (limit.sentence, limit.total, limit.unknown) == ("Recorded time ≤ 10 ms", 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "year"),
+    [
+        ("resnet50", "ResNet", 2015),
+        ("torchvision:resnet50", "ResNet", 2015),
+        ("torchvision:resnext50_32x4d", "ResNeXt", 2016),
+        ("torchvision:vit_b_16", "ViT", 2020),
+        ("torchvision:mobilenet_v3_large", "MobileNet", 2019),
+        # Not ours: the module says the family, and nobody says the year.
+        ("torchvision:swin_t", "swin_transformer", None),
+        ("torchvision:maxvit_t", "maxvit", None),
+        ("timm:resnet50", "ResNet", 2015),
+        ("timm:resnet101d", "ResNet", None),
+        ("timm:vit_base_patch16_224", "ViT", None),
+        ("timm:mobilenetv3_large_100", "MobileNet", None),
+        ("timm:resnetv2_101", "ResNet v2", 2016),
+        ("timm:inception_v4", "Inception", 2016),
+        ("timm:beit_base_patch16_224", "beit", None),
+    ],
+)
+def test_a_library_s_model_has_the_family_that_its_name_or_module_says(
+    name: str, family: str, year: int | None
+) -> None:
+    if source_of(name) not in available_sources():
+        pytest.skip("its library is not installed")
+    assert (family_of(name), year_of(name)) == (family, year)
+
+
+def test_families_of_a_library_come_behind_ours() -> None:
+    if "torchvision" not in available_sources():
+        pytest.skip("torchvision is not installed")
+    assert families_of(["torchvision:swin_t", "torchvision:vgg11", "alexnet"]) == (
+        "AlexNet", "VGG", "swin_transformer",
+    )  # fmt: skip
 
 
 # ------------------------------------------------------------------------ what is stated

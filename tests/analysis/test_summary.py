@@ -1,5 +1,7 @@
 """Golden texts: what the difference of two models is, as someone who knows both would say."""
 
+import re
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -7,6 +9,7 @@ from torch import Tensor, nn
 from explorer.analysis.compare import diff
 from explorer.analysis.summary import summary
 from explorer.models._registry import build_model
+from explorer.text import speaking
 from explorer.trace import trace_model
 from explorer.trace.records import Trace
 from explorer.zoo import available_sources, source_of
@@ -278,3 +281,15 @@ def test_an_operation_of_unknown_cost_is_admitted():
     odd = trace_model(Sorted(), (1, 3, 8, 8))
     assert odd.is_lower_bound
     assert "MACs (not all operations have a known cost)" in summary(diff(odd, traced("lenet5")))[0]
+
+
+@pytest.mark.parametrize(("left", "right"), [("resnet18", "plain18"), ("vgg16_c", "vgg16")])
+def test_in_chinese_it_says_the_same(left: str, right: str):
+    english = summarized(left, right)
+    with speaking("zh"):
+        chinese = summarized(left, right)
+    assert len(chinese) == len(english)
+    numbers = [sorted(re.findall(r"\d+(?:\.\d+)?", " ".join(text))) for text in (english, chinese)]
+    assert numbers[0] == numbers[1]
+    words = re.findall("[A-Za-z]{3,}", " ".join(chinese).replace(left, "").replace(right, ""))
+    assert set(words) <= {"MACs"}

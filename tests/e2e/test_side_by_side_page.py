@@ -60,3 +60,40 @@ def test_a_link_opens_the_page_on_a_server_that_nobody_has_visited(app, cold_ser
     # Streamlit's "Page not found" would stand in front of the page.
     expect(app.page.get_by_role("dialog")).to_have_count(0)
     app.assert_no_errors()
+
+
+def test_a_size_is_typed_an_option_is_set_and_the_report_opens_offline(
+    app, server, tmp_path
+) -> None:
+    app.goto(server, "/side_by_side?models=resnet18,mobilenet_v2")
+    size = app.widget("compare_size").get_by_role("combobox")
+    size.click()
+    size.fill("96x160")
+    app.act(lambda: size.press("Enter"))
+    expect(app.page.locator(".beside").first).to_contain_text("3 × 96 × 160")
+    assert "size=96x160" in app.page.url
+
+    app.page.get_by_role("button", name="Options").last.click()
+    width = app.page.get_by_role("spinbutton", name="Width mult")
+    width.fill("0.5")
+    app.act(lambda: width.press("Enter"))
+    trace = trace_model("mobilenet_v2", (1, 3, 96, 160), options={"width_mult": 0.5})
+    expect(app.page.locator(".beside").first).to_contain_text(f"{trace.params:,}")
+    app.page.keyboard.press("Escape")
+
+    app.page.get_by_role("button", name="Export").click()
+    with app.page.expect_download() as download:
+        app.page.get_by_role("button", name="HTML report, one file").click()
+    file = tmp_path / "report.html"
+    download.value.save_as(file)
+    problems: list[str] = []
+    report = app.page.context.browser.new_context(offline=True).new_page()
+    report.on("pageerror", lambda error: problems.append(str(error)))
+    report.on("requestfailed", lambda request: problems.append(request.url))
+    report.goto(file.as_uri())
+    expect(report.locator(".js-plotly-plot")).to_have_count(3)
+    expect(report.get_by_text(f"{trace.params:,}").first).to_be_visible()
+    expect(report.locator("figure svg").last).to_be_visible()
+    report.context.close()
+    assert problems == []
+    app.assert_no_errors()

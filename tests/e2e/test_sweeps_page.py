@@ -35,7 +35,7 @@ def test_a_cold_link_opens_with_its_curves_and_another_quantity_keeps_the_rest(
     # LeNet-5 takes 32 x 32 and nothing larger that is asked for.
     curves = [("LeNet-5", 1), ("LeNet-5: not taken", 4), ("SqueezeNet 1.1", 5)]
     assert drawn(app.page) == curves
-    expect(app.page.get_by_text("f6 (Linear)")).to_be_visible()
+    expect(app.page.locator("p", has_text="f6 (Linear)")).to_be_visible()
     before = query(app.page)
     assert before["range"] == "32:96:16"
 

@@ -115,7 +115,9 @@ def test_a_marked_model_has_a_ring_and_its_name_even_outside_the_limits() -> Non
 
 def test_labels_stand_beyond_the_front() -> None:
     for note in drawn().layout.annotations:
-        assert (note.xanchor, note.yshift > 0) == ("right", True)
+        # The first dot is at the axis, over which its name would run.
+        side = "left" if note.text == "Small" else "right"
+        assert (note.xanchor, note.yshift > 0) == (side, True)
     for note in drawn(x="top1", y="macs").layout.annotations:
         assert (note.xanchor, note.yshift < 0) == ("left", True)
 
@@ -126,3 +128,15 @@ def test_nothing_left_is_still_a_figure() -> None:
         verdict.left, verdict.reasons, MODELS, x=MEASURES["macs"], y=MEASURES["top1"]
     )
     assert "front (0)" in [each.name for each in figure.data]
+
+
+def test_a_label_neither_runs_over_the_axis_nor_over_a_dot() -> None:
+    long = "A name that is longer than there is room for"
+    models = [make(long, 10**8, 60.0), make("b", 10**9, 70.0), make("c", 10**11, 90.0)]
+    x, y = MEASURES["macs"], MEASURES["top1"]
+    figure = landscape(models, {}, models, x=x, y=y)
+    (label,) = [each for each in figure.layout.annotations if each.text == long.title()]
+    assert label.xanchor == "left"  # to the left of its dot there is the axis
+    crowded = [*models, make("d", 3 * 10**8, 61.5)]
+    figure = landscape(crowded, {}, crowded, x=x, y=y)
+    assert long.title() not in [each.text for each in figure.layout.annotations]

@@ -87,3 +87,27 @@ def test_long_sentences_are_broken_where_a_line_ends() -> None:
 
 def test_a_figure_without_points_is_drawn() -> None:
     assert len(draw(curve("a"), log_x=True, log_y=True).data) == 2
+
+
+def test_what_was_measured_is_drawn_beside_its_curve_in_its_colour() -> None:
+    marks = (Mark(1, 20.0, "twenty", spread=(18.0, 25.0)), Mark(2, 40.0, "forty"))
+    predicted = Curve("net, predicted", (Mark(1, 1.0, "one"), Mark(2, 2.0, "two")), ())
+    figure = sweep_curves(
+        [predicted], title="t", x_title="x", y_title="ms", large=False,
+        measured=[Curve("net, measured here", marks, ())],
+    )  # fmt: skip
+    line, _, measured = figure.data
+    assert (measured.name, list(measured.x), list(measured.y)) == (
+        "net, measured here", [1, 2], [20.0, 40.0],
+    )  # fmt: skip
+    assert measured.marker.line.color == line.line.color
+    assert measured.marker.color != line.marker.color
+    assert list(measured.error_y.array) == [5.0, 0.0]
+    assert list(measured.error_y.arrayminus) == [2.0, 0.0]
+    # 40 is forty times 1: on a linear axis the prediction would lie on the axis.
+    assert figure.layout.yaxis.type == "log"
+    near = sweep_curves(
+        [predicted], title="t", x_title="x", y_title="ms", large=False,
+        measured=[Curve("net, measured here", (Mark(1, 4.0, "four"),), ())],
+    )  # fmt: skip
+    assert near.layout.yaxis.type == "linear"

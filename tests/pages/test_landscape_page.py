@@ -13,6 +13,7 @@ from explorer import list_models
 from explorer.analysis.landscape import MEASURES, Limits, candidate, front, judge
 from explorer.analysis.profiles import Setting, profile
 from explorer.analysis.roofline import get_device
+from explorer.latency import recorded_ways, times
 from pages.shared import cache, landscape
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -121,9 +122,39 @@ def test_two_marked_models_stand_beside_each_other_and_are_in_the_link(open_page
     assert beside.value.loc["Parameters", "Second / first"] == f"× {ratio:.3g}"
     assert dict(app.query_params)["model"] == "resnet18"
     assert dict(app.query_params)["with"] == "resnet50"
+    (link,) = [link.proto for link in app.get("page_link") if "Compare" in link.proto.label]
+    assert "models=resnet18%2Cresnet50" in str(link)
     app.button(key="landscape_unmark_one").click().run()
     assert "with" not in dict(app.query_params)
     assert dict(app.query_params)["model"] == "resnet50"
+
+
+def test_a_recorded_time_is_an_axis_a_limit_and_a_column_and_says_of_what(open_page: Open) -> None:
+    known = times(recorded_ways()[0])
+    app = open_page(x="recorded_ms", recorded_ms="20")
+    assert not app.exception
+    assert "Recorded times were measured earlier, in one way: AMD EPYC, 2 threads" in said(
+        app
+    ).replace("\\", "")
+    setting = Setting(get_device("T4"), "float32", 1)
+    models = [candidate(profile(name), setting, known) for name in NAMES]
+    verdict = judge(models, Limits(recorded_ms=20))
+    assert 0 < len(verdict.left) < len(NAMES)
+    frame = table(app)
+    assert set(frame["Name"]) == {each.name for each in verdict.left}
+    row = frame[frame["Name"] == "resnet18"].iloc[0]
+    assert row["Recorded ms"] == round(known["resnet18", 224, 224].median_ms, 4)
+    unknown = sum(each.recorded_ms is None for each in models)
+    assert f"{unknown} not known" in said(app)
+    # Nobody has recorded them at another size, and none is guessed.
+    other = open_page(x="recorded_ms", at="160x96")
+    assert f"0 of {len(NAMES)} models have one at this size" in said(other)
+    assert table(other)["Recorded ms"].isna().all()
+
+
+def test_a_marked_model_says_in_full_why_it_does_not_take_the_size(open_page: Open) -> None:
+    app = open_page(model="vit_b_16", at="100x100")
+    assert "The nearest size that works is 3x96x96" in said(app).replace("\\", "")
 
 
 def test_a_marked_model_opens_in_layers(open_page: Open) -> None:

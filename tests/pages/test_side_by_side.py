@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from streamlit.testing.v1 import AppTest
 from explorer import trace_model
 from explorer.analysis import diff, summary
 from explorer.analysis.catalogue import accuracies
-from explorer.analysis.units import count
+from explorer.analysis.units import count, rounded
+from explorer.latency import Work, recorded
+from explorer.report import Report
+from pages.shared import comparing, measuring, sharing
 from pages.shared.comparing import EXAMPLES
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -50,6 +54,10 @@ def said(app: AppTest) -> str:
 
 def html(app: AppTest) -> str:
     return " ".join(element.proto.body for element in app.get("html"))
+
+
+def captions(app: AppTest) -> list[str]:
+    return [re.sub(r"\\(.)", r"\1", caption.value) for caption in app.caption]
 
 
 def table(app: AppTest) -> Any:
@@ -180,6 +188,125 @@ def test_models_are_added_and_removed_and_an_example_replaces_them(open_page: Op
     app.selectbox(key="compare_size").set_value("each").run()
     assert address(app)["sizes"] == "224x224,224x224"
     assert not app.exception
+
+
+def test_options_have_widgets_that_show_the_link_and_write_it(open_page: Open) -> None:
+    app = open_page(models="resnet50(depths=3,4,23,3;se=true),mobilenet_v2", size="64x64")
+    assert not app.exception
+    key = "compare_0:resnet50:"
+    assert app.text_input(key=f"{key}depths").value == "3,4,23,3"
+    assert app.toggle(key=f"{key}se").value is True
+    assert app.selectbox(key=f"{key}shortcut").value == "B"
+    app.toggle(key=f"{key}se").set_value(False).run()
+    assert address(app)["models"] == "resnet50(depths=3,4,23,3),mobilenet_v2"
+    app.number_input(key="compare_1:mobilenet_v2:width_mult").set_value(0.5).run()
+    assert address(app)["models"] == "resnet50(depths=3,4,23,3),mobilenet_v2(width_mult=0.5)"
+    traced = trace_model("mobilenet_v2", (1, 3, 64, 64), options={"width_mult": 0.5})
+    assert count(traced.params) in html(app)
+    app.button(key="compare_defaults_0").click().run()
+    assert address(app)["models"] == "resnet50,mobilenet_v2(width_mult=0.5)"
+    assert app.text_input(key=f"{key}depths").value == "3,4,6,3"
+    # What a list should be is said, and the rest is kept.
+    app.text_input(key=f"{key}depths").set_value("3,4").run()
+    assert not app.exception
+    assert any("depths=(3, 4) should be 4 integers" in text for text in captions(app))
+    assert address(app)["models"] == "resnet50(depths=3,4),mobilenet_v2(width_mult=0.5)"
+
+
+def test_two_slots_of_one_model_have_options_of_their_own(open_page: Open) -> None:
+    app = open_page(models="resnet18,resnet18")
+    app.number_input(key="compare_1:resnet18:num_classes").set_value(10).run()
+    assert not app.exception
+    assert address(app)["models"] == "resnet18,resnet18(num_classes=10)"
+    assert app.number_input(key="compare_0:resnet18:num_classes").value == 1000
+
+
+def test_any_size_can_be_typed_and_what_is_none_is_said(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page(models="resnet18,vgg11", size="96X160")
+    assert not app.exception
+    assert address(app)["size"] == "96x160"
+    assert html(app).count("3 × 96 × 160") == 2
+    # What a callback finds typed; `AppTest` itself chooses among the options only.
+    state: dict[str, Any] = {}
+    monkeypatch.setattr(comparing.st, "session_state", state)
+    assert comparing._typed(" 64 X 48 ", "native") == "64x48"
+    assert comparing._typed("each", "native") == "each"
+    assert comparing._typed(None, "96x160") == "96x160"
+    assert state == {}
+    assert comparing._typed("huge", "96x160") == "96x160"
+    assert list(state.values()) == ["huge"]
+
+
+def test_a_recorded_time_stands_only_where_there_is_one(open_page: Open) -> None:
+    (record,) = [each for each in recorded("resnet18") if each.input_shape[2:] == (224, 224)]
+    app = open_page(models="resnet18,vgg13")
+    assert f"<b>{rounded(record.median_ms)} ms</b>" in html(app).replace("~", "")
+    assert html(app).count("none at this size") == 1
+    # Neither another size nor other options is what was measured.
+    other = open_page(models="resnet18(num_classes=10),vgg13")
+    assert html(other).count("none at this size") == 2
+    small = open_page(models="resnet18,vgg13", size="96x96")
+    assert html(small).count("none at this size") == 2
+
+
+def test_times_are_measured_on_request_and_labelled(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = replace(recorded("resnet18")[0], median_ms=12.34, stable=True)
+    asked: list[tuple[str, tuple[int, ...]]] = []
+
+    def measured(works: Sequence[Work], **settings: Any) -> Iterator[tuple[Work, Any]]:
+        for work in works:
+            asked.append((work.model, work.input_shape))
+            yield work, "This one is too large." if work.model == "vgg11" else record
+
+    monkeypatch.setattr(measuring, "measure_all", measured)
+    app = open_page(models="resnet18,vgg11", size="64x64")
+    assert html(app).count("not yet") == 2
+    app.button(key="here_measure").click().run()
+    app.session_state["here_job"]._thread.join()
+    app.run()
+    assert not app.exception
+    assert asked == [("resnet18", (1, 3, 64, 64)), ("vgg11", (1, 3, 64, 64))]
+    assert "<b>12.3 ms</b>" in html(app)
+    environment = record.environment
+    assert f"{environment.device_name} (cpu, {environment.threads} threads), float32" in html(app)
+    assert "refused, see below" in html(app)
+    assert any("vgg11 at 3 × 64 × 64: This one is too large." in text for text in captions(app))
+    assert any(text.startswith("**Measured here** means") for text in captions(app))
+
+
+def test_the_exported_document_says_what_the_page_says(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Report] = []
+    forms = [(label, ending, mime, lambda report: made.append(report) or "")
+             for label, ending, mime, _ in sharing._FORMS]  # fmt: skip
+    monkeypatch.setattr(sharing, "_FORMS", forms)
+    contents: dict[str, Callable[[], str]] = {}
+
+    def button(label: str, content: Any, *args: Any, key: str = "", **settings: Any) -> None:
+        contents[key] = content
+
+    monkeypatch.setattr(sharing.st, "download_button", button)
+    app = open_page(models="resnet18,plain18", size="64x64", find="conv")
+    assert not app.exception
+    for ending in ("html", "md", "tex"):
+        contents[f"compare_export_{ending}"]()
+    traces = [trace_model(name, (1, 3, 64, 64)) for name in ("resnet18", "plain18")]
+    for report in made:
+        (parameters,) = [row for row in report.tables[0].rows if row.title == "Parameters"]
+        assert [count(trace.params) in cell[1] for trace, cell in
+                zip(traces, parameters.cells, strict=True)] == [True, True]  # fmt: skip
+        assert report.summary == (" ".join(summary(diff(*traces))),)
+        assert report.link == "models=resnet18,plain18&size=64x64&find=conv"
+        ((title, frame),) = report.differences
+        assert len(frame) == sum(row.status != "same" for row in diff(*traces).rows)
+        assert title.startswith("plain18 against resnet18: ")
+    assert [len(report.figures) for report in made] == [3, 0, 0]
+    assert all(svg.startswith("<svg") for _, svg in made[0].drawings)
 
 
 def test_every_example_can_be_compared(open_page: Open) -> None:

@@ -6,7 +6,8 @@ import csv
 import io
 import json
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from streamlit.testing.v1 import AppTest
 
 from explorer import cli, trace_model
 from explorer.analysis.roofline import get_device, predict
+from explorer.latency import Work, recorded
 from explorer.latency.measure import peak_activation_bytes
 from explorer.sweep import Point, Row, compute, grid
-from explorer.sweep.curves import Sweep
-from pages.shared import cache
+from explorer.sweep.curves import Sweep, measurable, measured_curves
+from pages.shared import cache, measuring
 from pages.shared.sweeps import to_csv, to_json
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -228,6 +230,72 @@ def test_another_quantity_computes_nothing_again(
     assert not app.exception
     assert figure(app)["layout"]["title"]["text"] == "Predicted time by input size"
     assert link(app)["models"] == SMALL["models"]
+
+
+def test_what_is_measured_here_stands_beside_what_is_predicted(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = recorded("lenet5")[0]
+
+    def measured(works: Sequence[Work], **settings: Any) -> Iterator[tuple[Work, Any]]:
+        for work in works:
+            if work.input_shape[2] == 48:
+                yield work, "This one is too large."
+            else:
+                yield work, replace(first, model=work.model, median_ms=work.input_shape[2] / 10)
+
+    monkeypatch.setattr(measuring, "measure_all", measured)
+    app = open_page(**SMALL, show="time")
+    names = [line["name"] for line in figure(app)["data"]]
+    assert names[0] == "LeNet-5"
+    app.button(key="here_measure").click().run()
+    app.session_state["here_job"]._thread.join()
+    finished(app.run())
+    assert not app.exception
+    drawn = {line["name"]: line for line in figure(app)["data"]}
+    assert {"LeNet-5, predicted", "SqueezeNet 1.1, predicted"} < set(drawn)
+    assert list(drawn["SqueezeNet 1.1, measured here"]["x"]) == [32, 64]
+    assert list(drawn["SqueezeNet 1.1, measured here"]["y"]) == [3.2, 6.4]
+    assert list(drawn["LeNet-5, measured here"]["x"]) == [32]
+    said = " ".join(drawn["SqueezeNet 1.1, measured here"]["text"][0].split("<br>"))
+    assert "3.2 ms measured" in said
+    assert first.environment.device_name in said
+    title = figure(app)["layout"]["title"]["text"]
+    assert title == "Time by input size: predicted for NVIDIA T4, float32, and measured here"
+    frame = table(app)
+    counted = frame[frame["Model"] == "SqueezeNet 1.1"]["Measured ms"]
+    assert list(counted.dropna()) == [3.2, 6.4]
+    texts = [caption.value.replace("\\", "") for caption in app.caption]
+    assert any("48 × 48, batch of 1: This one is too large." in text for text in texts)
+    # Another type has no times yet.
+    finished(app.selectbox(key="here_dtype").set_value("bfloat16").run())
+    assert link(app)["as"] == "bfloat16"
+    assert not any("measured" in line["name"] for line in figure(app)["data"])
+
+
+def test_a_model_is_measured_at_nine_of_its_points_at_most() -> None:
+    sweep = Sweep(("lenet5",), "batch", "1:60:1")
+    rows = {point.key: compute(point) for point in sweep.points()}
+    works = measurable(sweep, rows)
+    assert len(works) == 9
+    batches = [work.input_shape[0] for work in works]
+    assert (batches[0], batches[-1]) == (1, 60)
+    assert batches == sorted(batches)
+    assert works[0].macs == trace_model("lenet5", (1, 1, 32, 32)).macs
+    assert works[-1].macs == 60 * works[0].macs
+
+
+def test_what_a_model_does_not_take_is_not_measured_and_options_are_passed_on() -> None:
+    sweep = Sweep(("densenet121", "lenet5"), "option:growth_rate", "16:32:16", size=(64, 64))
+    rows = {point.key: compute(point) for point in sweep.points()}
+    works = measurable(sweep, rows)
+    assert [(work.model, dict(work.options)["growth_rate"]) for work in works] == [
+        ("densenet121", 16), ("densenet121", 32),
+    ]  # fmt: skip
+    times = {work: recorded("lenet5")[0] for work in works}
+    first, second = measured_curves(sweep, times, "here")
+    assert [mark.x for mark in first.legal] == [16, 32]
+    assert second.legal == ()
 
 
 def test_stop_keeps_what_is_done_and_go_on_finishes(

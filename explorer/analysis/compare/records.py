@@ -7,12 +7,13 @@ from typing import Literal, NamedTuple
 from explorer.analysis._units import CountedBlock
 from explorer.analysis.layers import Layer
 from explorer.analysis.stages import Stage
+from explorer.text import N_, _
 
 Shape = tuple[int, ...]
 
 MOST = 4
 """Models that one comparison takes."""
-NOT_RUN = "not run"
+NOT_RUN = N_("not run")
 """Stage of what holds parameters and never ran."""
 
 # --- several models ------------------------------------------------------------------------
@@ -84,6 +85,19 @@ class Comparison(NamedTuple):
 Status = Literal["same", "changed", "left", "right"]
 
 
+CHANGED = (
+    N_("kernel"), N_("stride"), N_("padding"), N_("dilation"), N_("groups"), N_("bias"),
+    N_("heads"), N_("input width"), N_("width"), N_("size"), N_("parameters"), N_("cost"),
+    N_("activation"), N_("normalization"), N_("pooling"), N_("operation"),
+)  # fmt: skip
+"""What a change can be of."""
+VALUES = (
+    N_("none"), N_("yes"), N_("no"), N_("max"), N_("average"), N_("average of the map"),
+    N_("convolution"), N_("linear"), N_("attention"),
+)  # fmt: skip
+"""What it can be from and to, besides numbers and names."""
+
+
 class Change(NamedTuple):
     """One property in which two aligned layers differ."""
 
@@ -96,7 +110,7 @@ class Change(NamedTuple):
     after: str
 
     def __str__(self) -> str:
-        return f"{self.what} {self.before} -> {self.after}"
+        return f"{_(self.what)} {_(self.before)} -> {_(self.after)}"
 
 
 class DiffRow(NamedTuple):

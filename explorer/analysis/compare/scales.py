@@ -13,10 +13,12 @@ from explorer.analysis.compare.records import AlignedStage, Shape
 from explorer.analysis.layers import Layer
 from explorer.analysis.stages import Stage, resolutions, stages
 from explorer.analysis.totals import Convention
+from explorer.text import N_, _
 from explorer.trace.records import Trace
 
-_HEADS = ("head", "network")
-_PATCHES = "patch embedding"
+_HEADS = (N_("head"), N_("network"))
+_PATCHES = N_("patch embedding")
+"""Names of stages, as `explorer.analysis.stages` gives them in the reader's language."""
 SAME_SCALE = 0.5
 """Stages are the same if they divide the input's sides alike, to within this many halvings."""
 
@@ -36,8 +38,8 @@ class Scales:
         ]
         self.scales: list[Scale] = [
             None
-            if stage.name in _HEADS
-            else (*self.scale(self._resolution(end)), stage.name == _PATCHES)
+            if stage.name in map(_, _HEADS)
+            else (*self.scale(self._resolution(end)), stage.name == _(_PATCHES))
             for stage, end in zip(self.stages, ends, strict=True)
         ]
 
@@ -70,7 +72,7 @@ def aligned_stages(models: Sequence[Scales]) -> tuple[AlignedStage, ...]:
     """Align the stages of each model with those of all before it."""
     columns: list[tuple[Scale, tuple[Stage | None, ...]]] = []
     for number, model in enumerate(models):
-        scores = [[_stage_score(a, b) for b in model.scales] for a, _ in columns]
+        scores = [[_stage_score(a, b) for b in model.scales] for a, _stages in columns]
         pairs = align(np.array(scores, np.int64).reshape(len(columns), len(model.scales)))
         grown: list[tuple[Scale, tuple[Stage | None, ...]]] = []
         for left, right in merged(pairs, len(columns), len(model.scales)):

@@ -38,11 +38,10 @@ class Subject:
     @cached_property
     def table(self) -> Table:
         """Its rows as they are aligned, modules of attention taken apart."""
+        if not any(row.kind == "attention" and row.module_class for row in self.rows):
+            return Table(self.trace, self.scales)
         rows = layers(self.trace, convention=self.convention, apart=True)
-        scales = self.scales
-        if len(rows) != len(self.rows):
-            scales = Scales(self.trace, self.convention, rows)
-        return Table(self.trace, scales)
+        return Table(self.trace, Scales(self.trace, self.convention, rows))
 
 
 def subjects(models: Sequence[Trace | Subject], convention: Convention) -> list[Subject]:

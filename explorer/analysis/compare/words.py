@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from explorer.analysis.compare.records import Shape
 from explorer.analysis.layers import axes_text
+from explorer.text import _
 
 
 def size_text(size: Shape) -> str:
     """A resolution as people write it: "28 × 28", "197 tokens"."""
-    return f"{size[0]} tokens" if len(size) == 1 else " × ".join(map(str, size)) or "vector"
+    if len(size) == 1:
+        return _("{n} tokens").format(n=size[0])
+    return " × ".join(map(str, size)) or _("vector")
 
 
 def window_text(value: Shape | str | None) -> str:

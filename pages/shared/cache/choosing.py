@@ -13,6 +13,7 @@ from explorer.latency import LatencyRecord, Way, times
 from explorer.latency.ways import Place
 from explorer.sweep.survey import Survey
 from pages.shared.cache.catalogue import COUNTED
+from pages.shared.cache.keep import keep
 from pages.shared.cache.traces import Theme
 from pages.shared.choice import image_models
 
@@ -54,7 +55,7 @@ def recorded_times(way: Way) -> dict[Place, LatencyRecord]:
     return times(way)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@keep(64)
 def candidates(
     sources: tuple[str, ...], size: tuple[int, int] | None, setting: Setting, way: Way
 ) -> tuple[Candidate, ...]:
@@ -70,7 +71,7 @@ def surveyed_sources(view: LandscapeView) -> tuple[str, ...]:
     return tuple(source for source in view.sources if is_surveyed((source,), view.size))
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@keep(64)
 def landscape_json(view: LandscapeView, sources: tuple[str, ...], theme: Theme) -> str:
     """The chart of the landscape, as Plotly's JSON."""
     shown = candidates(sources, view.size, view.setting, view.way)

@@ -8,16 +8,19 @@ from typing import NamedTuple
 import pandas as pd
 import streamlit as st
 
-from explorer.analysis import Convention, inference_memory
+from explorer.analysis import Convention
 from explorer.analysis.compare import Comparison, Subject, compare, diff, display_names
 from explorer.analysis.diff_table import diff_frame
 from explorer.analysis.layers import Layer
+from explorer.analysis.memory import inference_peaks, weight_bytes
 from explorer.analysis.roofline import get_device, predict
 from explorer.analysis.summary import summary
 from explorer.figures.comparison import cumulative_curves, stage_bars
 from explorer.trace.records import Trace
+from pages.shared.cache.keep import keep
 from pages.shared.cache.traces import Theme, trace_of
 from pages.shared.choice import Choice, option_text
+from pages.shared.text import N_, _
 
 
 class SideBySide(NamedTuple):
@@ -60,11 +63,15 @@ def _names(choices: tuple[Choice, ...], traces: list[Trace]) -> tuple[str, ...]:
 
 def _name(choice: Choice, *, sized: bool) -> str:
     options = ", ".join(f"{name}={option_text(value)}" for name, value in choice.options)
-    size = f" at {' × '.join(map(str, choice.input_shape[2:]))}" if sized else ""
-    return choice.model + (f" ({options})" if options else "") + size
+    name = f"{choice.model} ({options})" if options else choice.model
+    if not sized:
+        return name
+    return _("{model} at {size}").format(
+        model=name, size=" × ".join(map(str, choice.input_shape[2:]))
+    )
 
 
-@st.cache_data(max_entries=64, show_spinner="Comparing")
+@keep(64, N_("Comparing"))
 def side_by_side(choices: tuple[Choice, ...], convention: Convention) -> SideBySide:
     """Compare models that can be traced; the first is what the others are compared with."""
     ready = [Subject(trace_of(choice), convention) for choice in choices]
@@ -81,7 +88,7 @@ def side_by_side(choices: tuple[Choice, ...], convention: Convention) -> SideByS
     )
 
 
-@st.cache_data(max_entries=64, show_spinner="Aligning")
+@keep(64, N_("Aligning"))
 def difference(left: Choice, right: Choice, convention: Convention) -> Difference:
     """Align two models layer by layer."""
     ready = [Subject(trace_of(choice), convention) for choice in (left, right)]
@@ -106,16 +113,17 @@ def _keys(subject: Subject, rows: Sequence[Layer | None]) -> tuple[str, ...]:
 def footprint(choice: Choice, device: str) -> Footprint:
     """Predict time and memory of one forward pass in float32."""
     trace = trace_of(choice)
-    held = inference_memory(trace, dtype="float32")
+    (lines,) = inference_peaks(trace, ["float32"])
+    weights = weight_bytes(trace, "float32")
     return Footprint(
         milliseconds=predict(trace, get_device(device)).ms,
-        peak_bytes=held.eager_peak,
-        weight_bytes=held.parameter_bytes + held.buffer_bytes,
+        peak_bytes=max(map(sum, lines)) - weights,
+        weight_bytes=weights,
         macs=trace.macs,
     )
 
 
-@st.cache_data(max_entries=64, show_spinner="Drawing")
+@keep(64, N_("Drawing"))
 def comparison_json(
     choices: tuple[Choice, ...], convention: Convention, figure: str, measure: str, theme: Theme
 ) -> str:

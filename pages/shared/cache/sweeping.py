@@ -7,24 +7,26 @@ import threading
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-import streamlit as st
-
 from explorer.figures.sweep import sweep_curves
 from explorer.latency import LatencyRecord, Work
 from explorer.sweep import Point, Row, compute
 from explorer.sweep.curves import QUANTITIES, Sweep, curves, measured_curves
 from explorer.sweep.points import Key
+from pages.shared.cache.keep import keep
 from pages.shared.cache.traces import Theme
+from pages.shared.text import _, language
 
 MOST_SWEPT: Final = 20_000
 """Rows of sweeps that are kept for all visitors, some ten megabytes; the oldest go first."""
-_SWEPT: dict[Key, bytes] = {}
+_SWEPT: dict[tuple[Key, str], bytes] = {}
+"""Key of a point, and the language of its row's sentence, "" if it has none."""
 _SWEPT_LOCK: Final = threading.Lock()
 
 
 def swept(points: Iterable[Point]) -> dict[Key, Row]:
     """The rows that are known of these points, whoever asked for them first."""
-    kept = {point.key: _SWEPT.get(point.key) for point in points}
+    said = language()
+    kept = {p.key: _SWEPT.get((p.key, "")) or _SWEPT.get((p.key, said)) for p in points}
     # The bytes are our own: `sweep_point` made them.
     return {key: pickle.loads(row) for key, row in kept.items() if row}  # noqa: S301
 
@@ -33,7 +35,7 @@ def sweep_point(point: Point) -> Row:
     """Compute the row of one point here and now, and keep it for all visitors."""
     row = compute(point)
     with _SWEPT_LOCK:
-        _SWEPT[point.key] = pickle.dumps(row)
+        _SWEPT[point.key, language() if row.error else ""] = pickle.dumps(row)
         while len(_SWEPT) > MOST_SWEPT:
             del _SWEPT[next(iter(_SWEPT))]
     return row
@@ -60,7 +62,7 @@ def sweep_figure(shown: SweepFigure, rows: dict[Key, Row], *, finished: bool) ->
     return _finished_sweep(shown, rows) if finished else _draw_sweep(shown, rows)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@keep(64)
 def _finished_sweep(shown: SweepFigure, _rows: dict[Key, Row]) -> str:
     return _draw_sweep(shown, _rows)
 
@@ -69,12 +71,14 @@ def _draw_sweep(shown: SweepFigure, rows: dict[Key, Row]) -> str:
     quantity = QUANTITIES[shown.quantity]
     lines = curves(shown.sweep, rows, shown.quantity)
     if shown.measured:
-        lines = [curve._replace(name=f"{curve.name}, predicted") for curve in lines]
+        lines = [
+            curve._replace(name=_("{model}, predicted").format(model=curve.name)) for curve in lines
+        ]
     drawn = sweep_curves(
         lines,
         title=shown.title,
         x_title=shown.x_title,
-        y_title="Time of one pass, ms" if shown.measured else quantity.unit,
+        y_title=_("Time of one pass, ms") if shown.measured else _(quantity.unit),
         measured=measured_curves(shown.sweep, dict(shown.measured), shown.here),
         large=quantity.large,
         log_x=shown.log_x,

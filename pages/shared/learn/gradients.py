@@ -487,7 +487,7 @@ def _results(lesson: Lesson, chosen: Choice, live: Sequence[Run]) -> None:
             st.warning(diverged(run), icon=":material/warning:")
     if lesson.hides:
         return
-    _table(chosen, runs, records)
+    _table(chosen, runs, records, underway=live[-1].setup if live else None)
 
 
 def diverged(run: Run) -> str:
@@ -574,10 +574,22 @@ def _run_curve(run: Run, chosen: Choice, name: str, *, faint: bool) -> Curve:
     return Curve(name, epochs, values, text, chosen.arms.index(_arm(run.setup)), faint)
 
 
-def _table(chosen: Choice, runs: Sequence[Run], records: Sequence[Recorded]) -> None:
+def _table(
+    chosen: Choice, runs: Sequence[Run], records: Sequence[Recorded], underway: Setup | None
+) -> None:
     places = {arm: place for place, arm in enumerate(chosen.arms)}
     in_order = sorted(records, key=lambda each: places[_arm(each.run.setup)])
-    rows = [_row(run, _("here"), "") for run in runs]
+    rows = [
+        {
+            **_row(run, _("here"), ""),
+            **(
+                {"ending": _("running")}
+                if run.setup == underway and run.ending == "stopped"
+                else {}
+            ),
+        }
+        for run in runs
+    ]
     rows += [_row(record.run, _("recorded"), record.date[:10]) for record in in_order]
     column = st.column_config
     st.dataframe(
@@ -663,7 +675,9 @@ def _training_answer(chosen: Choice) -> str:
             "train for 64,000 steps on 45,000 images. Here it is {steps} steps on 1,437 digits of "
             "8 × 8 pixels: such a run shows how fast a network begins to learn, not where it "
             "ends."
-        ).format(steps=chosen.setup(chosen.arms[0]).steps)
+        ).format(
+            steps=records[0].run.setup.steps if records else chosen.setup(chosen.arms[0]).steps
+        )
     )
     return "\n\n".join(told)
 

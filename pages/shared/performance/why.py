@@ -65,7 +65,7 @@ def _story(setup: Setup) -> None:
         row_height=ROW,
         column_config={
             "Architecture": column.TextColumn(_("Architecture"), width=118),
-            "MACs": column.NumberColumn("G MACs", format="%.2f", width=64),
+            "MACs": column.NumberColumn(_("G MACs"), format="%.2f", width=64),
             "Launches": column.NumberColumn(_("Launches"), width=70),
             "Moved": column.NumberColumn(
                 _("MiB moved"), format="%.0f", width=80, help=_("Read and written, for one image.")
