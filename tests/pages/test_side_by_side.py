@@ -17,7 +17,7 @@ from explorer.analysis.catalogue import accuracies
 from explorer.analysis.units import count, rounded
 from explorer.latency import Work, recorded
 from explorer.report import Report
-from pages.shared import comparing, measuring, sharing
+from pages.shared import comparing, sharing, timed
 from pages.shared.comparing import EXAMPLES
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -262,7 +262,7 @@ def test_times_are_measured_on_request_and_labelled(
             asked.append((work.model, work.input_shape))
             yield work, "This one is too large." if work.model == "vgg11" else record
 
-    monkeypatch.setattr(measuring, "measure_all", measured)
+    monkeypatch.setattr(timed, "measure_all", measured)
     app = open_page(models="resnet18,vgg11", size="64x64")
     assert html(app).count("not yet") == 2
     app.button(key="here_measure").click().run()

@@ -20,7 +20,7 @@ from explorer.latency import Work, recorded
 from explorer.latency.measure import peak_activation_bytes
 from explorer.sweep import Point, Row, compute, grid
 from explorer.sweep.curves import Sweep, measurable, measured_curves
-from pages.shared import cache, measuring
+from pages.shared import cache, timed
 from pages.shared.sweeps import to_csv, to_json
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -244,7 +244,7 @@ def test_what_is_measured_here_stands_beside_what_is_predicted(
             else:
                 yield work, replace(first, model=work.model, median_ms=work.input_shape[2] / 10)
 
-    monkeypatch.setattr(measuring, "measure_all", measured)
+    monkeypatch.setattr(timed, "measure_all", measured)
     app = open_page(**SMALL, show="time")
     names = [line["name"] for line in figure(app)["data"]]
     assert names[0] == "LeNet-5"
