@@ -123,7 +123,9 @@ def updated(language: str) -> dict[Path, bytes]:
         for message in template:
             if message.id:
                 old = known.get(message.id)
-                catalog.add(message.id, old.string if old else "")
+                # A text that has become one of several forms, or has ceased to be, starts anew.
+                fits = old is not None and type(old.id) is type(message.id)
+                catalog.add(message.id, old.string if old and fits else "")
         text = BytesIO()
         write_po(text, catalog, width=100, omit_header=True)
         files[Path(str(where).format(language=language))] = text.getvalue()

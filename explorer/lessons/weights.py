@@ -252,8 +252,8 @@ def fitted_model(
 ) -> Fitted:
     """Build a model and give it a file's weights.
 
-    Another number of classes is taken from the file. Names that the model does not have are left
-    out; all that it has must be there, in its shape.
+    Another number of classes is taken from the file. Parts that the model does not have at all,
+    such as an auxiliary head, are left out; all that it has must be there, in its shape.
 
     Args:
         name: of the model.
@@ -273,7 +273,10 @@ def fitted_model(
             given = {**options, "num_classes": classes}
             model = quick_build(lambda: build_model(name, **given))
             differences = _differences(model, tensors)
-    if differences.missing or differences.other:
+    own = {key.partition(".")[0] for key in model.state_dict()}
+    # More layers in a part that it has: a deeper network of the same family.
+    foreign = any(key.partition(".")[0] in own for key in differences.unused)
+    if differences.missing or differences.other or foreign:
         raise WeightsError(_misfit(name, model, tensors, differences, filename))
     model.load_state_dict(
         {key: value for key, value in tensors.items() if key not in differences.unused},

@@ -683,9 +683,9 @@ def table(view: View, verdict: Verdict) -> None:
             "Year": column.NumberColumn(_("Year"), format="%d", width=48),
             "Family": column.TextColumn(_("Family"), width=96),
             "Input": column.TextColumn(_("Input"), width=74),
-            "mAP %": column.NumberColumn(format="%.2f", width=64, help="Market-1501."),
+            "mAP %": column.NumberColumn(format="%.2f", width=64, help=_("Market-1501.")),
             "Rank-1 %": column.NumberColumn(
-                _("Rank-1 %"), format="%.2f", width=72, help="Market-1501."
+                _("Rank-1 %"), format="%.2f", width=72, help=_("Market-1501.")
             ),
             "Weights": column.TextColumn(_("Weights")),
             "Accuracy source": column.TextColumn(_("Accuracy source")),

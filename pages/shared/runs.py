@@ -258,6 +258,7 @@ def importer() -> None:
             key=f"import_file_{turn}",
             on_change=_take,
             args=(f"import_file_{turn}",),
+            max_upload_size=5,
         )
         if problem := st.session_state.get(_PROBLEM):
             st.error(plain(problem), icon=":material/error:")

@@ -655,7 +655,7 @@ def _downloads(place: Any, rows: Sequence[Row], times: Sequence[LatencyRecord]) 
             on_click="ignore", width="stretch",
         )  # fmt: skip
         st.download_button(
-            "JSON", lambda: to_json(rows), "sweep.json", "application/json", key="sweep_json",
+            _("JSON"), lambda: to_json(rows), "sweep.json", "application/json", key="sweep_json",
             on_click="ignore", width="stretch",
         )  # fmt: skip
         if times:

@@ -198,6 +198,12 @@ def test_another_model_s_weights_are_told_apart_in_one_sentence():
     assert sentence.count(". ") == 0
 
 
+def test_a_deeper_network_of_the_family_does_not_pass_for_a_shallow_one():
+    # All tensors of ResNet-20 are in ResNet-32, in their shapes.
+    with pytest.raises(WeightsError, match=r"unknown to it .*; it fits ResNet-32"):
+        fitted_model("resnet20", {}, state("resnet32"), "resnet32.pth")
+
+
 @pytest.mark.slow
 def test_the_nearest_model_is_found_also_with_other_classes_and_not_where_there_is_none():
     assert nearest_model(state("vgg11", num_classes=7)) == "vgg11"

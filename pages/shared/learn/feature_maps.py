@@ -25,7 +25,7 @@ from pages.shared.cache import receptive_field as cache
 from pages.shared.cache.receptive_field import LayerField, plain
 from pages.shared.cache.traces import trace_of
 from pages.shared.choice import Choice
-from pages.shared.jobs import Job
+from pages.shared.jobs import Job, queue_text
 from pages.shared.learn.lanes import PASSES
 from pages.shared.learn.lesson import Lesson
 from pages.shared.learn.receptive_field import layer_control, pick_layer, picture, picture_control
@@ -46,7 +46,7 @@ _KEPT: Final = 4
 _JOB: Final = "maps_job"
 _MADE: Final = "maps_made"
 _TROUBLE: Final = "maps_trouble"
-_FILE: Final = "maps_upload"
+_FILE: Final = "maps_file_kept"
 
 
 class View(NamedTuple):
@@ -213,7 +213,7 @@ def _run(view: View, asked: Asked, source: Source) -> None:
         return
     state.pop(_JOB)
     if job.result is None:
-        state[_TROUBLE] = asked, job.sentence
+        state[_TROUBLE] = asked, "" if job.cancelled.is_set() else job.sentence
         return
     made: dict[Asked, Maps] = state[_MADE]
     made[asked] = job.result
@@ -240,7 +240,9 @@ def _start(view: View, source: Source) -> Job[Maps | None]:
 def _watch(job: Job[Any]) -> None:
     if not job.running:
         st.rerun()
-    said = _("Waiting for other visitors' passes") if job.waiting else _("One forward pass")
+    said = _("One forward pass")
+    if job.waiting:
+        said = _("One pass at a time: {queue}").format(queue=queue_text(job.ahead))
     st.progress(min(job.seconds / 10, 0.95), f"{said} ({job.seconds:.0f} s)")
     if job.waiting:
         st.button(_("Stop"), key="maps_stop", on_click=job.cancel)

@@ -324,15 +324,16 @@ def folding_part(lesson: Lesson) -> None:
              r"b' = \beta - \frac{\gamma\,\mu}{\sqrt{\sigma^2 + \epsilon}}")  # fmt: skip
     if not lesson.hides:
         column = st.column_config
+        frame = pd.DataFrame(
+            {
+                "channel": range(1, len(found.gamma) + 1),
+                "γ": found.gamma, "β": found.beta, "μ": found.mean, "σ²": found.var,
+                "factor": found.factor, "w": found.first_weight, "w'": found.folded_weight,
+                "b'": found.bias,
+            }
+        )  # fmt: skip
         st.dataframe(
-            pd.DataFrame(
-                {
-                    "channel": range(1, len(found.gamma) + 1),
-                    "γ": found.gamma, "β": found.beta, "μ": found.mean, "σ²": found.var,
-                    "factor": found.factor, "w": found.first_weight, "w'": found.folded_weight,
-                    "b'": found.bias,
-                }
-            ),
+            frame,
             hide_index=True,
             row_height=30,
             height=34 + 30 * 6,

@@ -22,7 +22,7 @@ from pages.shared.cache import receptive_field as cache
 from pages.shared.cache.receptive_field import LayerField, plain
 from pages.shared.cache.traces import trace_of
 from pages.shared.choice import Choice, native_choice, to_query
-from pages.shared.jobs import Job
+from pages.shared.jobs import Job, queue_text
 from pages.shared.learn.convolution import picture_sentence
 from pages.shared.learn.lanes import PASSES
 from pages.shared.learn.lesson import Lesson
@@ -602,7 +602,7 @@ def _gradients(view: View) -> Effective | None:
     if running and job is not None:
         if job.running:
             _watch(job)
-        elif job.sentence:
+        elif job.sentence and not job.cancelled.is_set():
             st.error(escaped(job.sentence), icon=":material/error:")
         elif job.result is not None:
             state[_MADE] = (running[0], job.result)
@@ -634,7 +634,9 @@ def _watch(job: Job[Any]) -> None:
     if not job.running:
         st.rerun()
     done, draws = job.progress if isinstance(job.progress, tuple) else (0, 0)
-    text = _("Waiting for other visitors' passes") if job.waiting else _("Building the model")
+    text = _("Building the model")
+    if job.waiting:
+        text = _("One pass at a time: {queue}").format(queue=queue_text(job.ahead))
     if draws:
         text = _("Draw {n} of {all}").format(n=done + 1, all=draws)
     st.progress(done / draws if draws else 0.0, f"{text} ({job.seconds:.0f} s)")
