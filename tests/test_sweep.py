@@ -110,7 +110,11 @@ def test_a_row_has_the_predicted_time_of_its_device(tmp_path: Path) -> None:
         (Point("alexnet", (3, 32, 32)), "features.12", r"alexnet at 3x32x32 fails in features\.12"),
         (Point("lenet5", (1, 64, 64)), "f6", r"takes 120 features and gets"),
         (Point("resnet18", (1, 64, 64)), "conv1", r"takes 3 channels and gets 1"),
-        (Point("resnet18", (3, 64, 64), options=(("width", 8),)), "", r"has no option 'width'"),
+        (
+            Point("resnet18", (3, 64, 64), options=(("growth_rate", 8),)),
+            "",
+            r"has no option 'growth_rate'",
+        ),
         (Point("resnet18", (3, 64, 64), options=(("num_classes", 0),)), "", r"from 1 to 100,000"),
         (Point("resnet19", (3, 64, 64)), "", r"no model called 'resnet19'"),
         (Point("resnet18", (3, 64, 64), 0), "", r"should be positive integers"),
@@ -529,7 +533,9 @@ def test_option_values_are_read_as_the_option_s_own() -> None:
     assert option_values(resnet, "depths", "3,4,6,3") == [(3, 4, 6, 3)]
     assert option_values(resnet, "se", "true,false") == [True, False]
     assert option_values(resnet, "shortcut", "A,none") == ["A", "none"]
-    assert option_values(resnet, "width", "1:2") == ["1:2"]  # its row will say that it has none
+    assert option_values(resnet, "growth_rate", "1:2") == [
+        "1:2"
+    ]  # its row will say that it has none
 
 
 @pytest.mark.parametrize(

@@ -100,8 +100,9 @@ def tile_grid(
     hidden = {"showgrid": False, "showticklabels": False, "showline": False}
     figure.update_xaxes(range=[-0.05, across * (1 + _GAP) - _GAP + 0.05], **hidden)
     figure.update_yaxes(
-        range=[down * step_y + 0.05, -0.02], scaleanchor="x", constrain="domain", **hidden
-    )
+        range=[down * step_y + 0.05, -0.02], scaleanchor="x", constrain="domain",
+        constraintoward="top", **hidden,
+    )  # fmt: skip
     figure.update_xaxes(constrain="domain")
     return figure.update_layout(hovermode="closest", clickmode="event+select")
 

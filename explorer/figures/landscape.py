@@ -384,8 +384,10 @@ def _labels(
         if box.start < 0 or box.end > _WIDTH:  # it would run over the axis, or out of the chart
             to_right = not to_right
             box = _box(each.title, spots[each.name], to_right, upwards)
+            # At the dots of the front its line goes up, which no name should cross either.
+            steps = {other.name for other in best}
             crowded = [
-                _Box(left - 6, left + 6, up)
+                _Box(left - 6, left + 6, box.height if name in steps else up)
                 for name, (left, up) in spots.items()
                 if name != each.name
             ]

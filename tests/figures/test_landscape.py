@@ -132,11 +132,13 @@ def test_nothing_left_is_still_a_figure() -> None:
 
 def test_a_label_neither_runs_over_the_axis_nor_over_a_dot() -> None:
     long = "A name that is longer than there is room for"
-    models = [make(long, 10**8, 60.0), make("b", 10**9, 70.0), make("c", 10**11, 90.0)]
+    models = [make(long, 10**8, 60.0), make("b", 10**10, 70.0), make("c", 10**11, 90.0)]
     x, y = MEASURES["macs"], MEASURES["top1"]
     figure = landscape(models, {}, models, x=x, y=y)
     (label,) = [each for each in figure.layout.annotations if each.text == long.title()]
     assert label.xanchor == "left"  # to the left of its dot there is the axis
-    crowded = [*models, make("d", 3 * 10**8, 61.5)]
-    figure = landscape(crowded, {}, crowded, x=x, y=y)
-    assert long.title() not in [each.text for each in figure.layout.annotations]
+    # A dot behind the name, and a step of the front that would cross it.
+    for other in (make("d", 3 * 10**8, 61.5), make("e", 3 * 10**8, 80.0)):
+        crowded = [*models, other]
+        figure = landscape(crowded, {}, crowded, x=x, y=y)
+        assert long.title() not in [each.text for each in figure.layout.annotations]

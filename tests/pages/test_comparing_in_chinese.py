@@ -59,5 +59,5 @@ def test_sweeps(show: str) -> None:
 
 def test_choose() -> None:
     app = opened("landscape", macs="3", top1="70", model="resnet18", **{"with": "mobilenet_v2"})
-    assert any("个模型**中剩下" in text.value for text in app.markdown)
+    assert any("个模型中剩下" in text.value for text in app.markdown)
     assert english_left(app) == []

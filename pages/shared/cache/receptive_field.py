@@ -148,9 +148,17 @@ def _whole_from(trace: Trace, fields: tuple[Field | None, ...]) -> str:
     for row in layers(trace):
         op = result_op(trace, row)
         field = fields[op] if op >= 0 else None
-        if field is not None and field.whole:
+        if field is not None and (field.whole or _covers(field)):
             return row.key
     return ""
+
+
+def _covers(field: Field) -> bool:
+    """Whether a map has one cell only, whose window is all of the picture."""
+    spans = [span for span in (field.rows, field.columns) if span]
+    return len(spans) == 2 and all(
+        span.cells == 1 and span.seen(0) == span.bounds for span in spans
+    )
 
 
 @st.cache_data(max_entries=512, show_spinner=False)

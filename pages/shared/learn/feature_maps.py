@@ -258,18 +258,23 @@ def maps(lesson: Lesson, view: View) -> None:
     if made is None:
         return
     _said_of_file(view, made)
-    # In a talk numbers stand beside the tiles: both are to be seen at once.
-    left, right = st.columns([3, 1], gap="large") if lesson.present else [st.container()] * 2
+    left, right = st.columns([4, 1], gap="large") if not lesson.present else st.columns([3, 1])
     with left:
         if made.rows * made.columns == 1:
             _vector(lesson, view, made)
         else:
             _tiles(lesson, view, made)
     with right:
-        _numbers(lesson, view, made)
+        _numbers(lesson, made)
+    if view.weights == "random" and not lesson.present:
+        lesson.answer(
+            _("Random weights show what the architecture alone does: edges survive any random "
+              "filter, strides and pooling shrink the map, a ReLU silences half of the values. "
+              "What a channel stands for is learned.")
+        )  # fmt: skip
 
 
-def _numbers(lesson: Lesson, view: View, made: Maps) -> None:
+def _numbers(lesson: Lesson, made: Maps) -> None:
     lesson.numbers(
         [
             (_("Channels"), count(made.channels), _("{n} shown").format(
@@ -281,12 +286,6 @@ def _numbers(lesson: Lesson, view: View, made: Maps) -> None:
         key="maps",
         least=130,
     )  # fmt: skip
-    if view.weights == "random" and not lesson.present:
-        lesson.answer(
-            _("Random weights show what the architecture alone does: edges survive any random "
-              "filter, strides and pooling shrink the map, a ReLU silences half of the values. "
-              "What a channel stands for is learned.")
-        )  # fmt: skip
 
 
 def _said_of_file(view: View, made: Maps) -> None:
@@ -341,7 +340,7 @@ def _tiles(lesson: Lesson, view: View, made: Maps) -> None:
     figure = tile_grid(
         map_tiles(made.values[places], theme()), [str(each) for each in shown], texts, shown,
         selected=_chosen(view, made), title=_name(view), theme=theme(),
-        wide=1.7 if lesson.present else 2.0, height=420 if lesson.present else 560,
+        wide=1.7 if lesson.present else 1.5, height=420 if lesson.present else 540,
     )  # fmt: skip
     st.plotly_chart(
         figure, key="maps_grid", theme=None, on_select=_pick, selection_mode="points",

@@ -578,14 +578,18 @@ def effective(lesson: Lesson, view: View) -> None:
             icon=":material/help:",
         )  # fmt: skip
         return
+    if not lesson.present:
+        made = _gradients(view)
+        if made is None:
+            return
     left, right = st.columns([3, 2], gap="large")
     with right:
-        made = _gradients(view)
+        if lesson.present:  # all of it beside the figure: a talk has one screen
+            made = _gradients(view)
         if made:
             _effective_numbers(lesson, view, made)
     with left:
-        if made or lesson.present:
-            _draw(lesson, view, "field_effective", made)
+        _draw(lesson, view, "field_effective", made)
 
 
 def _gradients(view: View) -> Effective | None:
@@ -648,7 +652,7 @@ def _effective_numbers(lesson: Lesson, view: View, made: Effective) -> None:
     assert rows
     lesson.numbers(
         [
-            (_("Effective size"), rounded(made.side), _("√ of the pixels above 4.55%")),
+            (_("Effective size"), rounded(made.side), _("pixels")),
             (_("Theoretical size"), count(rows.size), _("rows")),
             (_("Radius"), rounded(made.radius), _("root mean square")),
             (_("Draws"), str(made.draws), _("of random weights")),
