@@ -232,18 +232,27 @@ class App:
 
     def act(self, action: Callable[[], object]) -> App:
         """Do something that causes a run, and wait until that run is over and shown."""
+        self.await_run(action)
+        self.page.evaluate(TWO_FRAMES)
+        return self.settle()
+
+    def await_run(self, action: Callable[[], object]) -> None:
+        """Do something that causes a run, and wait until the server has finished it."""
         before = self.finished_runs
         action()
         deadline = time.monotonic() + RUN_SECONDS
         while self.finished_runs == before:
             assert time.monotonic() < deadline, "no script run finished after the action"
             self.page.wait_for_timeout(10)  # lets playwright deliver the websocket's frames
-        self.page.evaluate(TWO_FRAMES)
-        return self.settle()
 
     def widget(self, key: str) -> Locator:
         """The element of the widget with this key."""
         return self.page.locator(f".st-key-{key}")
+
+    def press_in_talk(self, key: str) -> App:
+        """Press a key that turns a talk's page, once the talk hears keys."""
+        self.page.locator("html[data-talk-keys]").wait_for(state="attached")
+        return self.act(lambda: self.page.keyboard.press(key))
 
     def choose(self, key: str, text: str) -> App:
         """Pick the option of a select box that typing this text finds first."""

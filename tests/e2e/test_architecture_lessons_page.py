@@ -34,9 +34,9 @@ def test_the_timeline_goes_on_by_the_keyboard_and_its_link_opens_the_pair(app, s
 def test_a_talk_goes_through_the_stops_with_the_arrow_keys(app, server) -> None:
     app.goto(server, "/timeline?present=yes&step=1")
     expect(app.page.get_by_text("61.7 K")).to_have_count(0)
-    app.act(lambda: app.page.keyboard.press("ArrowRight"))
+    app.press_in_talk("ArrowRight")
     expect(app.page.get_by_text("6.76 M → 61.7 K")).to_be_visible()
-    app.act(lambda: app.page.keyboard.press("ArrowRight"))
+    app.press_in_talk("ArrowRight")
     expect(app.page.get_by_role("heading", name="2012 · AlexNet")).to_be_visible()
 
 

@@ -41,5 +41,5 @@ def test_a_talk_asks_first_and_then_shows(app, server) -> None:
     app.goto(server, "/lab?model=resnet18&steps=se:true&present=yes&step=1")
     parameters = app.page.locator(".lab-chip").filter(has_text="Parameters")
     expect(parameters.locator("b")).to_have_text("?")
-    app.act(lambda: app.page.keyboard.press("ArrowRight"))
+    app.press_in_talk("ArrowRight")
     expect(parameters.locator("b")).to_have_text("11.8 M")

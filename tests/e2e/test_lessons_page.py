@@ -15,19 +15,18 @@ def test_a_talk_is_given_with_the_arrow_keys_alone(app, server) -> None:
     app.goto(server, "/scaling?present=yes")
     expect(app.page.get_by_role("heading", name="Scaling", exact=True)).to_be_visible()
     expect(app.page.get_by_test_id("stSidebar")).to_be_hidden()
-    keys = app.page.keyboard
-    app.act(lambda: keys.press("ArrowRight"))
+    app.press_in_talk("ArrowRight")
     assert query(app.page.url)["step"] == "1"
     # Where something is hidden the first press reveals it, and the next one turns the page.
     button = app.widget("talk_on").get_by_role("button")
     if "Reveal" in button.inner_text():
-        app.act(lambda: keys.press("ArrowRight"))
+        app.press_in_talk("ArrowRight")
         assert query(app.page.url)["step"] == "1"
-    app.act(lambda: keys.press("PageDown"))
+    app.press_in_talk("PageDown")
     assert query(app.page.url)["step"] == "2"
-    app.act(lambda: keys.press("ArrowLeft"))
+    app.press_in_talk("ArrowLeft")
     assert query(app.page.url)["step"] == "1"
-    app.act(lambda: keys.press("Escape"))
+    app.press_in_talk("Escape")
     assert "present" not in query(app.page.url)
     expect(app.page.get_by_test_id("stSidebar")).to_be_visible()
 

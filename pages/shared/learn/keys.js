@@ -31,8 +31,10 @@ export default function (component) {
     made.send("key", what);
   };
   document.addEventListener("keydown", listen);
+  document.documentElement.dataset.talkKeys = "on";  // a test can wait until keys are heard
   return () => {
     document.removeEventListener("keydown", listen);
+    delete document.documentElement.dataset.talkKeys;
     talks.delete(parentElement);
   };
 }
