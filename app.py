@@ -8,6 +8,7 @@ address.
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import RerunException
 
 from pages.shared import address, text
 from pages.shared.learn.contents import PAGES
@@ -86,5 +87,8 @@ try:
     with st.sidebar:
         text.control()
     page.run()
+except RerunException:
+    address.break_off()
+    raise
 finally:
     address.close_run()

@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 _TOUCHED: Final = "_address_touched"
 _READING: Final = "_address_reading"
+_READ: Final = "_address_read"
+_BROKEN_OFF: Final = "_address_broken_off"
 _WRITTEN: Final = "_address_written"
 _NEXT: Final = "_address_next"
 _LEFT: Final = "_address_left"
@@ -44,16 +46,32 @@ def open_run() -> bool:
     first = _WRITTEN not in state
     # Changing the page empties the address: the choices stay, and are written back.
     moved = bool(query()) and query() != state.get(_WRITTEN)
-    state[_READING] = first or (moved and not touched)
+    # A click breaks off a run that still reads a link: the next one reads what that one had not.
+    broken_off = state.pop(_BROKEN_OFF, None)
+    goes_on = broken_off is not None and query() in (broken_off, {})
+    if not goes_on:
+        state[_READ] = frozenset()
+    state[_READING] = first or goes_on or (moved and not touched)
     if touched or state[_READING]:
         state[_PROBLEMS] = ()
     state[_NEXT] = {}
     return bool(state[_READING])
 
 
-def speaks() -> bool:
-    """Whether this run sets widgets from the address."""
-    return bool(st.session_state.get(_READING, False))
+def speaks(name: str | None = None) -> bool:
+    """Whether this run sets widgets from the address.
+
+    Args:
+        name: of what is to be read, a key of the session's state for example. What a run that was
+            broken off has `read` is not read again: a widget may have changed it in between.
+    """
+    state = st.session_state
+    return bool(state.get(_READING, False)) and name not in state.get(_READ, ())
+
+
+def read(name: str) -> None:
+    """Say that the session's state now holds all that the address says about something."""
+    st.session_state[_READ] = st.session_state.get(_READ, frozenset()) | {name}
 
 
 def query() -> dict[str, str]:
@@ -85,13 +103,14 @@ def restore(name: str, key: str, parse: Callable[[str], T | None], default: T) -
         The state's value.
     """
     state = st.session_state
-    if state.get(_READING, False):
+    if speaks(key):
         text = query().get(name)
         value = default if text is None else parse(text)
         if value is None and text is not None:
             said = _("The link says {choice}, which is not known here; it is ignored.")
             report((said.format(choice=f"{name}={text!r}"),))
         state[key] = default if value is None else value
+        read(key)
     else:
         # Written even if unchanged: Streamlit forgets a widget's value when the widget is not
         # drawn, in a closed tab for example, unless the script itself has set it.
@@ -116,10 +135,16 @@ def leave() -> None:
     st.session_state[_LEFT] = True
 
 
+def break_off() -> None:
+    """Say that another run was asked for before this one had come to its end."""
+    if speaks() and _LEFT not in st.session_state:
+        st.session_state[_BROKEN_OFF] = query()
+
+
 def close_run() -> None:
     """Write the address, once and last in each run."""
     state = st.session_state
-    if state.pop(_LEFT, False):
+    if state.pop(_LEFT, False) or _BROKEN_OFF in state:
         return
     written = state.get(_NEXT, {})
     if query() != written:

@@ -72,20 +72,21 @@ def _widget(
     option: Option, key: str, on_change: Callable[..., None], args: tuple[Any, ...]
 ) -> OptionValue:
     label = _(_NAMES.get(option.name, option.name.replace("_", " ").capitalize()))
-    # A widget that was off the screen has forgotten its value, and starts from the default.
-    st.session_state.setdefault(key, shown_value(option, option.default))
+    # A widget that was off the screen has forgotten its value, and starts from the default. The
+    # value is given to the widget too, for the reason that `sidebar` gives.
+    shown: Any = st.session_state.setdefault(key, shown_value(option, option.default))
     changed: Mapping[str, Any] = {"key": key, "on_change": on_change, "args": args}
     value: OptionValue
     if option.kind == "bool":
-        value = st.toggle(label, **changed)
+        value = st.toggle(label, shown, **changed)
     elif option.kind == "choice":
-        value = st.selectbox(label, option.choices, **changed)
+        value = st.selectbox(label, option.choices, option.choices.index(shown), **changed)
     elif option.kind == "ints":
-        value = st.text_input(label, **changed)
+        value = st.text_input(label, shown, **changed)
     else:
         kind = int if option.kind == "int" else float
         low, high = kind(option.low), kind(option.high)
-        value = st.number_input(label, low, high, help=limits(low, high), **changed)
+        value = st.number_input(label, low, high, shown, help=limits(low, high), **changed)
     return value
 
 

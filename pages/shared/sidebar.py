@@ -1,10 +1,16 @@
-"""The sidebar: which architecture, which options, which input. The same on every page."""
+"""The sidebar: which architecture, which options, which input. The same on every page.
+
+Every widget is given its value as its default as well: a browser that has not loaded the code of
+a kind of widget yet, when a second run draws it, knows nothing of the value that the first run
+set, and would answer with the default.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from explorer.models._registry import ModelSpec
 from explorer.zoo import available_sources, get_spec, source_of
@@ -40,10 +46,11 @@ _SOURCE_TITLES: Final = {"layerwise": "Layerwise"}
 
 def choose() -> Choice:
     """Draw the sidebar and return what it says; the address is read and written with it."""
-    if address.speaks():
+    if address.speaks("sidebar"):
         choice, problems = from_query(address.query())
         address.report(problems)
         apply(choice)
+        address.read("sidebar")
     elif "model" not in st.session_state:  # back from a page without the sidebar
         apply(st.session_state.get(_SHOWN) or native_choice(DEFAULT_MODEL))
     with st.sidebar, st.container(gap="small"):
@@ -97,6 +104,7 @@ def _architecture() -> ModelSpec:
         _("Source"),
         available_sources(),
         key="source",
+        default=source,
         required=True,
         format_func=lambda name: _SOURCE_TITLES.get(name, name),
         on_change=_change_source,
@@ -114,6 +122,7 @@ def _architecture() -> ModelSpec:
         names,
         format_func=_model_label,
         key="model",
+        index=names.index(state["model"]),
         on_change=_change_model,
         help=help_.format(n=f"{len(names):,}"),
     )
@@ -173,52 +182,44 @@ def _input(spec: ModelSpec) -> None:
     native = (spec.input_shape[2], spec.input_shape[3])
     presets = sorted({native, *PRESETS}, key=lambda s: (s[0] * s[1], s))
     state["preset"] = _size_text(size) if size in presets else _BY_HAND
+    sizes = [*map(_size_text, presets), _BY_HAND]
     st.selectbox(
         _("Input size"),
-        [*map(_size_text, presets), _BY_HAND],
+        sizes,
         format_func=lambda text: _size_label(text, _size_text(native)),
         key="preset",
+        index=sizes.index(state["preset"]),
         on_change=_change_preset,
     )
     with st.container(key="size"):
         channels, height, width = st.columns(3, gap="xsmall", wrap=False)
-        channels.number_input(
-            _("Channels"),
-            1,
-            MAX_CHANNELS,
-            key="channels",
-            on_change=address.touch,
-            help=limits(1, MAX_CHANNELS),
-        )
-        height.number_input(
-            _("Height"),
-            1,
-            MAX_SIZE,
-            key="height",
-            on_change=address.touch,
-            help=limits(1, MAX_SIZE),
-        )
-        width.number_input(
-            _("Width"), 1, MAX_SIZE, key="width", on_change=address.touch, help=limits(1, MAX_SIZE)
-        )
+        _number(channels, _("Channels"), "channels", MAX_CHANNELS)
+        _number(height, _("Height"), "height", MAX_SIZE)
+        _number(width, _("Width"), "width", MAX_SIZE)
         batch, mode = st.columns([1, 2], gap="xsmall", wrap=False)
-        batch.number_input(
-            _("Batch"),
-            1,
-            MAX_BATCH,
-            key="batch",
-            on_change=address.touch,
-            help=limits(1, MAX_BATCH),
-        )
+        _number(batch, _("Batch"), "batch", MAX_BATCH)
         mode.segmented_control(
             _("Mode"),
             MODES,
             key="mode",
+            default=state["mode"],
             required=True,
             format_func=lambda mode: _(_MODES[mode]),
             width="stretch",
             on_change=address.touch,
         )
+
+
+def _number(column: DeltaGenerator, label: str, key: str, most: int) -> None:
+    column.number_input(
+        label,
+        1,
+        most,
+        st.session_state[key],
+        key=key,
+        on_change=address.touch,
+        help=limits(1, most),
+    )
 
 
 def _size_text(size: tuple[int, int]) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Route, expect
 
 from explorer import trace_model
 from explorer.analysis import layers_frame, to_csv, to_json, to_markdown
@@ -119,6 +120,22 @@ def test_a_link_shows_the_same_view_on_a_server_that_nobody_has_visited(
     shown = app.page.get_by_test_id("stMain").inner_text()
     app.goto(cold_server, address(app))
     assert app.page.get_by_test_id("stMain").inner_text() == shown
+
+
+@pytest.mark.parametrize("late", ["NumberInput", "Selectbox"])
+def test_a_click_before_a_kind_of_widget_is_loaded_loses_no_choice(app, server, late: str) -> None:
+    held: list[Route] = []
+    app.page.route(re.compile(rf"/{late}\.[^/]*\.js"), lambda route: held.append(route))
+    app.page.goto(server.url + "/?model=vgg16&input=3x160x96&batch=2")
+    app.await_run(lambda: app.widget("mode").get_by_text("train").click())
+    assert held
+    for route in held:
+        route.continue_()
+    expect(app.widget("height").locator("input")).to_have_value("160")
+    expect(app.widget("batch").locator("input")).to_have_value("2")
+    app.settle()
+    app.act(lambda: app.widget("mode").get_by_text("eval").click())
+    assert address(app) == "/?model=vgg16&input=3x160x96&batch=2"
 
 
 def test_a_link_to_an_unknown_model_says_so_and_suggests_the_nearest(app, server) -> None:
