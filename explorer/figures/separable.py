@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from math import log10
 from typing import NamedTuple
@@ -34,7 +35,7 @@ def reach_maps(
         theme: "light" or "dark".
     """
     figure = make_subplots(
-        rows=1, cols=len(panels), subplot_titles=[title for title, _ in panels],
+        rows=1, cols=len(panels), subplot_titles=[_wrapped(title) for title, _ in panels],
         horizontal_spacing=0.1,
     )  # fmt: skip
     for column, (_, matrix) in enumerate(panels, 1):
@@ -67,7 +68,12 @@ def reach_maps(
             scaleanchor="x" if column == 1 else f"x{column}", constrain="domain", row=1, col=column
         )
     figure.update_annotations(font={"size": 14, "color": INK[theme]})
-    return figure.update_layout(margin={"t": 36})
+    return figure.update_layout(margin={"t": 56})
+
+
+def _wrapped(title: str) -> str:
+    """In lines that stand side by side on a phone: a figure's text does not wrap by itself."""
+    return "<br>".join(textwrap.wrap(title, 18))
 
 
 class RoofDot(NamedTuple):

@@ -104,7 +104,8 @@ def sweep_curves(
         figure.add_scatter(
             x=[mark.x for mark in curve.illegal],
             y=[-0.5 - crossed.index(curve.name) for _mark in curve.illegal],
-            yaxis="y2",
+            # An axis that nothing is drawn on would still cut the curves off above it.
+            yaxis="y2" if crossed else "y",
             name=_("{model}: not taken").format(model=curve.name),
             legendgroup=curve.name,
             showlegend=not curve.legal,
@@ -140,17 +141,19 @@ def sweep_curves(
         tickformat="~s" if large else ",~g",
         rangemode="normal" if log_y else "tozero",
     )
-    return figure.update_layout(
-        hovermode="closest",
-        yaxis={"domain": [strip, 1]},
-        yaxis2={
-            "domain": [0, max(strip, _STRIP)],
-            "range": [-max(len(crossed), 1), 0],
-            "type": "linear",
-            "visible": False,
-            "fixedrange": True,
-        },
-    )
+    figure.update_layout(hovermode="closest")
+    if crossed:
+        figure.update_layout(
+            yaxis={"domain": [strip, 1]},
+            yaxis2={
+                "domain": [0, strip],
+                "range": [-len(crossed), 0],
+                "type": "linear",
+                "visible": False,
+                "fixedrange": True,
+            },
+        )
+    return figure
 
 
 def _measured(figure: go.Figure, curve: Curve, look: tuple[str, str, str], theme: str) -> None:

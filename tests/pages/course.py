@@ -49,7 +49,7 @@ def answers(app: AppTest) -> str:
 def charts(app: AppTest) -> dict[str, dict[str, Any]]:
     """Title -> Plotly's figure."""
     figures = [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
-    return {figure["layout"]["title"]["text"]: figure for figure in figures}
+    return {figure["layout"]["meta"]["title"]: figure for figure in figures}
 
 
 def english_left(app: AppTest) -> list[str]:

@@ -36,7 +36,7 @@ def test_the_controls_move_the_numbers_and_are_in_the_link() -> None:
     app.segmented_control(key="branches_cardinality").set_value(4).run()
     assert "In block 5b" in said(app)
     bars = json.loads(charts(app)[0])
-    assert bars["layout"]["title"]["text"] == "Parameters of each branch of 5b"
+    assert bars["layout"]["meta"]["title"] == "Parameters of each branch of 5b"
     assert "All three see 7 × 7 pixels" in said(app)
     assert "(2/7)" in said(app)
     assert f"the same {count(equal(4).grouped_params)} parameters" in said(app)

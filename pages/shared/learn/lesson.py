@@ -31,6 +31,9 @@ _HERE: Final = Path(__file__).parent
 _LARGER: Final = 1.5
 """How much larger the letters of a figure are in a talk."""
 
+_TITLE_ROOM: Final = 32
+"""Pixels that a figure keeps for its title."""
+
 _keys = st.components.v2.component(
     "layerwise_talk_keys", html="<span></span>", js=_HERE.joinpath("keys.js").read_text("utf-8")
 )
@@ -99,8 +102,12 @@ class Lesson:
             st.markdown(text)
 
     def plot(self, figure: str, key: str, alt: str) -> Any:
-        """Draw a Plotly figure from its JSON, in a talk with larger letters."""
+        """Draw a Plotly figure from its JSON, in a talk with larger letters.
+
+        Its title becomes a line of the page, since one of a figure cannot wrap on a phone.
+        """
         spec = json.loads(figure)
+        _lift_title(spec["layout"])
         if self.present:
             _enlarge(spec)
         return st.plotly_chart(spec, key=key, theme=None, config={"displayModeBar": False}, alt=alt)
@@ -291,6 +298,15 @@ def _turn(what: str) -> None:
 
 def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 3 else None
+
+
+def _lift_title(layout: dict[str, Any]) -> None:
+    title = layout.pop("title", {}).get("text", "")
+    layout["meta"] = {"title": title}
+    if title:
+        layout["height"] -= _TITLE_ROOM
+        layout["margin"]["t"] -= _TITLE_ROOM
+        st.markdown(widgets.plain(title))
 
 
 def _enlarge(spec: dict[str, Any]) -> None:
