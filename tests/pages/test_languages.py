@@ -39,8 +39,6 @@ SAME = frozenset(
             "Transformer",
             "softmax",
             "dropout",
-            "valid",
-            "same",
             "full",
             "SE",
             "Dropout",

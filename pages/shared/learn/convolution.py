@@ -388,7 +388,6 @@ def _window_answer(v: Mapping[str, int], out: int) -> str:
 
 def padding(lesson: Lesson, v: Mapping[str, int]) -> None:
     """Valid, same and full; what stands in the padding; what a stride loses."""
-    names = {"valid": _("valid"), "same": _("same"), "full": _("full")}
     fills = {
         "zeros": _("zeros"), "reflect": _("reflect"), "replicate": _("replicate"),
         "circular": _("circular"),
@@ -396,7 +395,7 @@ def padding(lesson: Lesson, v: Mapping[str, int]) -> None:
     controls, grids = st.columns([1, 3], gap="medium")
     with controls:
         st.segmented_control(_("Padding"), MODES, key=_key("pad"), required=True,
-                             format_func=names.__getitem__, on_change=address.touch)  # fmt: skip
+                             on_change=address.touch)  # fmt: skip
         st.selectbox(_("Filled with"), FILLS, key=_key("fill"),
                      format_func=fills.__getitem__, on_change=address.touch)  # fmt: skip
         with st.container(gap="xxsmall", key="padding_controls"):
