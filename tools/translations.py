@@ -25,6 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 from explorer import get_spec, list_models  # noqa: E402
 from explorer.analysis.published import published, reid  # noqa: E402
+from explorer.analysis.roofline import devices  # noqa: E402
 
 LOCALES: Final = (ROOT / "pages" / "locale", ROOT / "explorer" / "locale")
 """Where the texts of the app and those of the library are translated."""
@@ -69,8 +70,9 @@ def extracted() -> dict[Path, Catalog]:
 
 
 def notes() -> list[str]:
-    """What the tables of published numbers say of their rows."""
+    """What the tables of published numbers and of devices say of their rows."""
     texts = [row.reason for row in published()] + [row.note for row in reid()]
+    texts += [device.checked for device in devices()]
     return list(dict.fromkeys(text for text in texts if text))
 
 

@@ -263,7 +263,7 @@ def test_every_device_has_a_source_and_says_what_was_checked():
     for device in devices():
         assert device.kind in ("GPU", "CPU")
         assert len(device.source) > 20
-        assert device.checked.startswith("Vendor's statement: ")
+        assert device.checked.startswith("The vendor states ")
         assert not device.launch_measured
 
 

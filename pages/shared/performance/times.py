@@ -42,7 +42,7 @@ def roofline_tab(choice: Choice, view: View) -> None:
     with st.expander(_("Where the numbers of {name} come from").format(name=device.name)):
         st.markdown(
             _("{source}. {checked}")
-            .format(source=plain(device.source), checked=plain(device.checked))
+            .format(source=plain(device.source), checked=plain(_(device.checked)))
             .strip()
         )
         if not device.launch_measured:
