@@ -24,6 +24,7 @@ _TOUCHED: Final = "_address_touched"
 _READING: Final = "_address_reading"
 _READ: Final = "_address_read"
 _BROKEN_OFF: Final = "_address_broken_off"
+_STALE: Final = "_address_stale"
 _WRITTEN: Final = "_address_written"
 _NEXT: Final = "_address_next"
 _LEFT: Final = "_address_left"
@@ -45,7 +46,9 @@ def open_run() -> bool:
     touched = state.pop(_TOUCHED, False)
     first = _WRITTEN not in state
     # Changing the page empties the address: the choices stay, and are written back.
-    moved = bool(query()) and query() != state.get(_WRITTEN)
+    # A run that the script asks for itself brings the address that the run before it began with.
+    stale = state.pop(_STALE, None)
+    moved = bool(query()) and query() not in (state.get(_WRITTEN), stale)
     # A click breaks off a run that still reads a link: the next one reads what that one had not.
     broken_off = state.pop(_BROKEN_OFF, None)
     goes_on = broken_off is not None and query() in (broken_off, {})
@@ -137,8 +140,8 @@ def leave() -> None:
 
 def break_off() -> None:
     """Say that another run was asked for before this one had come to its end."""
-    if speaks() and _LEFT not in st.session_state:
-        st.session_state[_BROKEN_OFF] = query()
+    if _LEFT not in st.session_state:
+        st.session_state[_BROKEN_OFF if speaks() else _STALE] = query()
 
 
 def close_run() -> None:

@@ -44,3 +44,34 @@ def test_a_link_that_is_opened_afterwards_is_read_whole() -> None:
     app.run()
     assert app.session_state["first"] == "a new link"
     assert app.session_state["second"] == ""
+
+
+def _asking_again() -> None:
+    import streamlit as st
+    from streamlit.runtime.scriptrunner import RerunException
+
+    from pages.shared import address
+
+    address.open_run()
+    try:
+        chosen = address.restore("side", "side", int, 64)
+        st.number_input("Side", 1, 512, key="side", on_change=address.touch)
+        address.record({"side": str(chosen)})
+        if st.session_state.get("asked") != chosen:  # what is streamed in is complete
+            st.session_state["asked"] = chosen
+            st.rerun()
+    except RerunException:
+        address.break_off()
+        raise
+    finally:
+        address.close_run()
+
+
+def test_a_run_that_asks_for_another_keeps_what_was_typed() -> None:
+    app = AppTest.from_function(_asking_again).run()
+    app.number_input(key="side").set_value(32).run()
+    assert app.session_state["side"] == 32
+    assert dict(app.query_params) == {"side": "32"}
+    app.query_params["side"] = "128"  # the browser's Back
+    app.run()
+    assert app.session_state["side"] == 128
