@@ -127,7 +127,8 @@ def test_curves_and_sentences_by_hand() -> None:
     assert [(mark.x, mark.layer) for mark in lenet.illegal] == [(64, "f6")]
     assert [mark.y for mark in squeezenet.legal] == [3_502_784, 21_584_576]
     assert problems(sweep, rows) == [
-        f"LeNet-5 does not take 1 of 2 values. At 64: {rows[sweep.points()[1].key].error}"
+        "LeNet-5 does not take 1 of 2 values. The first, at 64: "
+        + str(rows[sweep.points()[1].key].error)
     ]
     row = rows[sweep.points()[0].key]
     assert value_text(row, "macs") == "417 K (416,520 MACs)"

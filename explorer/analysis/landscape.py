@@ -113,7 +113,7 @@ MEASURES: dict[str, Measure] = {
         Measure("macs", N_("MACs per image"), "G", 1e9, False, True, compact),
         Measure("ms", N_("Predicted time"), "ms", 1, False, True, _ms),
         Measure("recorded_ms", N_("Recorded time"), "ms", 1, False, True, _ms),
-        Measure("memory", N_("Peak memory"), "MiB", 2**20, False, True, memory),
+        Measure("memory", N_("Memory to run"), "MiB", 2**20, False, True, memory),
         Measure("year", N_("Year"), "", 1, True, False, str),
         Measure("reid_map", "Market-1501 mAP", "%", 1, True, False, lambda x: f"{x:.1f}%"),
         Measure("reid_rank1", "Market-1501 rank-1", "%", 1, True, False, lambda x: f"{x:.1f}%"),

@@ -38,8 +38,9 @@ from explorer.analysis.compare import (
     size_text,
 )
 from explorer.analysis.stages import Stage
-from explorer.analysis.units import compact, count, percent
+from explorer.analysis.units import compact, count, percent, shape_text
 from explorer.text import N_, _, n_
+from explorer.trace.records import Shape
 
 _MOST = 7
 """Differences named in one sentence."""
@@ -82,7 +83,7 @@ def summary(diff: Diff, names: tuple[str, str] | None = None) -> list[str]:
         left=left,
         difference=told[0].text,
         stages=_stages(diff.stages, left, right),
-        totals=_totals(diff),
+        totals=_sized(diff, _totals(diff)),
     )
     return [first, *(_also(clause) for clause in told[1:]), *_strangers(diff)]
 
@@ -154,6 +155,22 @@ def _totals(diff: Diff) -> str:
     if diff.left.lower_bound or diff.right.lower_bound:
         text = _("{params}, {cost} (not all operations have a known cost)")
     return text.format(params=params, cost=cost)
+
+
+def _sized(diff: Diff, totals: str) -> str:
+    """Say, where the inputs differ, that the totals are not the architecture's alone."""
+    left, right = (side.input_shape for side in (diff.left, diff.right))
+    if left == right:
+        return totals
+    return _("{totals}, of which a part is the input's: {right} against {left}").format(
+        totals=totals, left=_inputs(left), right=_inputs(right)
+    )
+
+
+def _inputs(shape: Shape | tuple[Shape, ...]) -> str:
+    numbers = tuple(n for n in shape if not isinstance(n, tuple))
+    several = [one for one in shape if isinstance(one, tuple)] or [numbers]
+    return ", ".join(map(shape_text, several))
 
 
 _PARAMS, _MEMORY = N_("params"), N_("activation memory")

@@ -317,7 +317,7 @@ def _costs(each: Candidate, said: _Said) -> Iterator[str]:
             width=each.width,
         )
     if each.ms is not None:
-        yield _("Predicted {ms}, peak memory {size}").format(
+        yield _("Predicted {ms}, {size} of memory to run").format(
             ms=least.format(n=MEASURES["ms"].text(each.ms)),
             size=MEASURES["memory"].text(each.memory),
         )

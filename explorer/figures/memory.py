@@ -77,20 +77,21 @@ def memory_timeline(
         title_text=_("{n} ops, in execution order").format(n=len(memory.eager)),
         range=[-0.7, max(len(memory.eager), 2) - 0.3],
     )
-    figure.update_yaxes(title_text=unit, rangemode="tozero")
+    # Above the curve there is room for what is said of its peak.
+    figure.update_yaxes(title_text=unit, range=[0, 1.15 * memory.eager_peak / divisor])
     figure.update_layout(hovermode="closest", clickmode="event+select", margin={"b": 64})
     return figure
 
 
 def _mark_peak(figure: go.Figure, memory: InferenceMemory, divisor: int, theme: str) -> None:
-    right = memory.eager_op > len(memory.eager) / 2
+    place = memory.eager_op / max(len(memory.eager), 1)
     figure.add_annotation(
         x=memory.eager_op,
         y=memory.eager_peak / divisor,
         text=_("peak, {size}").format(size=memory_text(memory.eager_peak)),
-        ax=-40 if right else 40,
-        ay=0,
-        xanchor="right" if right else "left",
+        ax=0,
+        ay=-20,
+        xanchor="left" if place < 0.1 else "right" if place > 0.9 else "center",
         arrowhead=2,
         arrowwidth=1.25,
         arrowcolor=INK[theme],

@@ -57,7 +57,7 @@ QUANTITIES: Final = {
     "macs": Quantity(N_("MACs"), N_("MACs of the batch"), "macs"),
     "activations": Quantity(N_("Activations"), N_("Activations, MiB"), "activation_bytes", 2**20),
     "peak": Quantity(
-        N_("Peak memory"), N_("Peak of activations, MiB"), "peak_activation_bytes", 2**20
+        N_("Peak activations"), N_("Peak of activations, MiB"), "peak_activation_bytes", 2**20
     ),
     "time": Quantity(N_("Predicted time"), N_("Predicted time, ms"), "predicted_ms"),
 }
@@ -395,7 +395,9 @@ def problems(sweep: Sweep, rows: Mapping[Key, Row]) -> list[str]:
             said.append(text.format(model=model_title(model), sentence=failed[0].error))
         else:
             said.append(
-                _("{model} does not take {n} of {total} values. At {x}: {sentence}").format(
+                _(
+                    "{model} does not take {n} of {total} values. The first, at {x}: {sentence}"
+                ).format(
                     model=model_title(model),
                     n=len(failed),
                     total=len(done),

@@ -63,9 +63,10 @@ def total_table(view: View, shown: Choices) -> Table:
          _times([need.milliseconds for need in needs])),
         (_("Recorded time"), view.way.statement(), _recorded(view, shown)),
         (_("Measured here"), _("on request"), _measured(view, shown)),
-        (_("Peak memory"), _("of activations, predicted, float32"),
+        (_("Peak activations"), _("alive at once, predicted, float32"),
          _sizes([need.peak_bytes for need in needs])),
-        (_("Weights"), _("in memory, float32"), _sizes([need.weight_bytes for need in needs])),
+        (_("Weights"), _("parameters and buffers, float32"),
+         _sizes([need.weight_bytes for need in needs])),
         (_("ImageNet top-1"), _("published"), [_accuracy(choice) for choice in shown]),
     ]  # fmt: skip
     return Table(

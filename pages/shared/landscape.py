@@ -598,7 +598,7 @@ def _beside(shown: Sequence[Candidate]) -> pd.DataFrame:
         rows, orient="index", columns=[plain(each.title) for each in shown]
     )
     if len(shown) == 2:
-        frame[_("Second / first")] = [*(_ratio(shown, key) for key in MEASURES), ""]
+        frame[_("Second vs first")] = [*(_ratio(shown, key) for key in MEASURES), ""]
     return frame
 
 
@@ -607,7 +607,10 @@ def _value(each: Candidate, key: str) -> str:
     if value is None:
         known = MEASURES[key].more or key == "recorded_ms"
         return _("not known") if known and not each.problem else _("none at this size")
-    return MEASURES[key].text(value)
+    text = MEASURES[key].text(value)
+    if key == "top1" and each.other_size:
+        return _("{share} (at {size} × {size})").format(share=text, size=each.crop)
+    return text
 
 
 def _ratio(shown: Sequence[Candidate], key: str) -> str:
@@ -673,7 +676,7 @@ def table(view: View, verdict: Verdict) -> None:
                 help=_("Measured earlier: {way}.").format(way=view.way.statement()),
             ),
             "Memory B": column.NumberColumn(
-                _("Memory, bytes"),
+                _("Memory to run, bytes"),
                 format="localized",
                 width=112,
                 help=_("Weights, buffers and the peak of activations: {setting}.").format(

@@ -414,7 +414,7 @@ def _results(view: View, *, watched: bool) -> None:
     _progress(view, in_order, len(points), working=working)
     _chart(view, rows, finished=len(rows) == len(points))
     for sentence in problems(sweep, rows):
-        st.caption(f":orange[✕] {plain(sentence)}")
+        st.caption(f"✕ {plain(sentence)}")
     if view.quantity == "time":
         works = measurable(sweep, rows)
         timed.sentences(works, view.here)

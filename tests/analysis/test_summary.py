@@ -211,7 +211,8 @@ def test_a_transformer_at_another_size_has_more_tokens_and_positions():
     # 24 * 24 + 1 tokens of 768 channels: 443,136 positions
     assert summary(diff(traced("vit_b_16"), larger), ("ViT", "ViT at 384")) == [
         "ViT at 384 differs from ViT in the number of tokens, 197 -> 577; same stages; "
-        "+0.3% params, 3.16 times the MACs.",
+        "+0.3% params, 3.16 times the MACs, of which a part is the input's: "
+        "3 × 384 × 384 against 3 × 224 × 224.",
         "Outside the blocks: add parameters 151,296 -> 443,136 (197 tokens).",
     ]  # fmt: skip
 

@@ -39,9 +39,11 @@ def test_a_cold_link_opens_with_its_curves_and_another_quantity_keeps_the_rest(
     before = query(app.page)
     assert before["range"] == "32:96:16"
 
-    quantity = app.widget("sweep_show").get_by_role("radio", name="Peak memory")
+    quantity = app.widget("sweep_show").get_by_role("radio", name="Peak activations")
     app.act(quantity.click)
-    expect(app.page.locator(".js-plotly-plot .gtitle")).to_have_text("Peak memory by input size")
+    expect(app.page.locator(".js-plotly-plot .gtitle")).to_have_text(
+        "Peak activations by input size"
+    )
     assert drawn(app.page) == curves
     assert query(app.page) == {**before, "show": "peak"}
 

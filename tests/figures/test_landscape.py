@@ -72,7 +72,7 @@ def test_with_more_to_the_right_the_staircase_turns_the_other_way() -> None:
 
 def test_axes_carry_units_and_say_which_way_is_better() -> None:
     figure = drawn(x="memory", y="ms")
-    assert figure.layout.xaxis.title.text == "Peak memory (MiB), less is better"
+    assert figure.layout.xaxis.title.text == "Memory to run (MiB), less is better"
     assert figure.layout.yaxis.title.text == "Predicted time (ms), less is better"
     assert figure.layout.xaxis.type == figure.layout.yaxis.type == "log"
     (line,) = [each for each in figure.data if each.mode == "lines"]

@@ -119,7 +119,7 @@ def test_two_marked_models_stand_beside_each_other_and_are_in_the_link(open_page
     models = {each.name: each for each in all_models()}
     one, two = models["resnet18"], models["resnet50"]
     ratio = (two.params or 0) / (one.params or 1)
-    assert beside.value.loc["Parameters", "Second / first"] == f"× {ratio:.3g}"
+    assert beside.value.loc["Parameters", "Second vs first"] == f"× {ratio:.3g}"
     assert dict(app.query_params)["model"] == "resnet18"
     assert dict(app.query_params)["with"] == "resnet50"
     (link,) = [link.proto for link in app.get("page_link") if "Compare" in link.proto.label]

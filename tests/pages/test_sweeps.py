@@ -115,7 +115,7 @@ def test_an_illegal_point_names_its_layer_on_the_axis_in_the_table_and_in_a_sent
     assert row["Why"] == compute(point).error
     said = [caption.value for caption in app.caption if "does not take" in caption.value]
     assert len(said) == 1
-    assert "LeNet-5 does not take 2 of 3 values. At 48" in said[0]
+    assert "LeNet-5 does not take 2 of 3 values. The first, at 48" in said[0]
 
 
 def test_what_a_link_says_is_shown_and_written_back(open_page: Open) -> None:
@@ -137,7 +137,7 @@ def test_what_a_link_says_is_shown_and_written_back(open_page: Open) -> None:
     assert link(app) == query
     assert app.number_input(key="sweep_to_int").value == 32
     assert list(table(app)["growth_rate"].dropna()) == [16, 32]
-    assert figure(app)["layout"]["title"]["text"] == "Peak memory by growth_rate"
+    assert figure(app)["layout"]["title"]["text"] == "Peak activations by growth_rate"
     # The other model is shown in the table, and says why it has no curve.
     assert "has no option 'growth_rate'" in table(app)["Why"].iloc[-1]
 

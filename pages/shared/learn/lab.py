@@ -624,9 +624,9 @@ def statement(view: View) -> None:
     """What the chips count."""
     st.caption(
         _("For a batch of {n}. MACs of convolutions, linear layers, matrix products and attention. "
-          "Time: a roofline prediction for the {device}, float32, not a measurement. Peak memory: "
-          "activations alive at once. Training memory: a step with Adam, float32. Receptive field: "
-          "pixels that one value of the last map sees, beyond the border too.")
+          "Time: a roofline prediction for the {device}, float32, not a measurement. Peak "
+          "activations: those alive at once. Training memory: a step with Adam, float32. "
+          "Receptive field: pixels that one value of the last map sees, beyond the border too.")
         .format(n=view.start.input_shape[0], device=view.device)
     )  # fmt: skip
 
@@ -643,7 +643,7 @@ def _quantities(before: Measures, after: Measures) -> Iterator[_Chip]:
         _("Predicted time"), before.milliseconds, after.milliseconds, lambda ms: f"{rounded(ms)} ms"
     )
     yield number(_("Activations"), before.activation_bytes, after.activation_bytes, memory)
-    yield number(_("Peak memory"), before.peak_bytes, after.peak_bytes, memory)
+    yield number(_("Peak activations"), before.peak_bytes, after.peak_bytes, memory)
     if before.training_bytes and after.training_bytes:
         yield number(_("Training memory"), before.training_bytes, after.training_bytes, memory)
     if before.field and after.field:
