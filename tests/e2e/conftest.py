@@ -230,15 +230,20 @@ class App:
         self.page.goto(server.url + path)
         return self.settle()
 
-    def act(self, action: Callable[[], object]) -> App:
-        """Do something that causes a run, and wait until that run is over and shown."""
-        self.await_run(action)
+    def act(self, action: Callable[[], object], since: int | None = None) -> App:
+        """Do something that causes a run, and wait until that run is over and shown.
+
+        Args:
+            action: what is done.
+            since: how many runs there were before it; those so far if None.
+        """
+        self.await_run(action, since)
         self.page.evaluate(TWO_FRAMES)
         return self.settle()
 
-    def await_run(self, action: Callable[[], object]) -> None:
+    def await_run(self, action: Callable[[], object], since: int | None = None) -> None:
         """Do something that causes a run, and wait until the server has finished it."""
-        before = self.finished_runs
+        before = self.finished_runs if since is None else since
         action()
         deadline = time.monotonic() + RUN_SECONDS
         while self.finished_runs == before:
@@ -250,9 +255,17 @@ class App:
         return self.page.locator(f".st-key-{key}")
 
     def press_in_talk(self, key: str) -> App:
-        """Press a key that turns a talk's page, once the talk hears keys."""
+        """Press a key that turns a talk's page, once the talk hears keys.
+
+        What does not fit is scrolled to first, so it may take several presses.
+        """
         self.page.locator("html[data-talk-keys]").wait_for(state="attached")
-        return self.act(lambda: self.page.keyboard.press(key))
+        place = "document.querySelector('[data-testid=stMain]').scrollTop"
+        at, runs = -1, self.finished_runs
+        while self.finished_runs == runs and at != (now := self.page.evaluate(place)):
+            at = now
+            self.page.keyboard.press(key)
+        return self.act(lambda: None, since=runs)
 
     def choose(self, key: str, text: str) -> App:
         """Pick the option of a select box that typing this text finds first."""

@@ -31,6 +31,21 @@ def test_a_talk_is_given_with_the_arrow_keys_alone(app, server) -> None:
     expect(app.page.get_by_test_id("stSidebar")).to_be_visible()
 
 
+def test_what_does_not_fit_a_projector_is_scrolled_to_by_the_same_key(app, server) -> None:
+    app.page.set_viewport_size({"width": 1280, "height": 720})
+    app.goto(server, "/by_hand?present=yes&step=1")
+    app.page.locator("html[data-talk-keys]").wait_for(state="attached")
+    place = "document.querySelector('[data-testid=stMain]').scrollTop"
+    assert app.page.evaluate(place) == 0
+    app.page.keyboard.press("ArrowRight")
+    assert app.page.evaluate(place) > 0
+    expect(app.widget("talk_on").get_by_role("button")).to_contain_text("Reveal")
+    app.press_in_talk("ArrowRight")
+    app.press_in_talk("ArrowRight")
+    assert query(app.page.url)["step"] == "2"
+    app.page.wait_for_function(f"() => {place} === 0")
+
+
 def test_a_lesson_and_the_language_are_reached_from_the_contents(app, server) -> None:
     app.goto(server, "/lessons")
     app.act(app.widget("lang").get_by_role("radio", name="简体中文").click)

@@ -195,7 +195,7 @@ class Lesson:
             st.caption(f"{self.step} / {self._parts}", width="content")
             st.button(_("Leave"), key="talk_leave", icon=":material/close:", on_click=_turn,
                       args=("leave",), type="tertiary")  # fmt: skip
-        _keys(key="talk_keys", on_key_change=_press)
+        _keys(key="talk_keys", data={"step": self.step}, on_key_change=_press)
 
     def _neighbours(self) -> None:
         """Links to the lessons before and after this one."""
