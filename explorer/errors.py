@@ -7,7 +7,9 @@ ExplorerError
 │   └── InputSizeError     the input shape does not fit the model
 ├── MeasurementError       a latency that cannot be measured here
 ├── SweepError             a sweep that cannot be started or carried on
-└── RecordError            a file of measurements that cannot be read
+├── RecordError            a file of measurements that cannot be read
+└── in explorer.lessons    WindowError and LayerError (a layer that cannot be), PictureError and
+                           WeightsError (a file that cannot be used)
 
 Anything else that is raised is a bug.
 """
