@@ -116,9 +116,11 @@ def _check_groups(groups: int, width: int) -> None:
         OptionError: they do not.
     """
     if width % groups:
+        divisors = [n for n in range(1, width + 1) if width % n == 0]
+        near = [max(n for n in divisors if n < groups), *(n for n in divisors if n > groups)][:2]
         raise OptionError(
             f"groups={groups} should divide the {width} channels of the convolution that it "
-            f"splits; {gcd(groups, width)} would.",
+            f"splits; {' or '.join(map(str, near))} would.",
             "groups",
         )
 

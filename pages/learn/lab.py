@@ -14,9 +14,11 @@ lesson = open_lesson("lab")
 lab.style()
 
 if lesson.part(_("Turn a decision")):
+    lab.where_from(lesson)
     reason = failure(evaluated(start))
     if reason:
         widgets.failed(start, reason)
+        lab.kept_steps(view)
     elif not lab.has_decisions(view):
         st.info(lab.nothing(view), icon=":material/lock:")
         lab.examples()

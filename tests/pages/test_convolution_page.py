@@ -146,7 +146,7 @@ def test_the_rules_of_padding_are_torch_s_sizes(open_page: Open) -> None:
         F.conv1d(one, torch.zeros(1, 1, 3), stride=2, padding=p).shape[-1] for p in (0, 1, 2, 2)
     ]
     shown = metrics(app)
-    labels = ("valid, p = 0", "same, p = 1", "p = (k − 1)s / 2 = 2", "full, p = 2")
+    labels = ("valid, p = 0", "p = (k − 1) / 2 = 1", "p = (k − 1)s / 2 = 2", "full, p = 2")
     assert [int(shown[label][0]) for label in labels] == sizes
     assert shown["n / s, rounded up"][0] == "6"
 

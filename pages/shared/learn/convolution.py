@@ -185,7 +185,7 @@ def _draw(name: str, data: dict[str, Any], words: Mapping[str, str], lesson: Les
     """Show a convolution; the output that is looked at is in the link."""
     theme = widgets.theme()
     data = {
-        "tall": 260 if lesson.present else 380,
+        "tall": 340 if lesson.present else 380,
         "shaded": False,
         "still": False,
         "after": "",
@@ -409,7 +409,7 @@ def padding(lesson: Lesson, v: Mapping[str, int]) -> None:
     lesson.numbers(
         [
             (_("valid, p = 0"), _size(point.valid), _unread(point.unread)),
-            (_("same, p = {p}").format(p=half), _size(point.half),
+            (_("p = (k − 1) / 2 = {p}").format(p=half), _size(point.half),
              _unread(point.unread_half)),
             (_("p = (k − 1)s / 2 = {p}").format(p=(v["vk"] - 1) * v["vs"] // 2),
              _size(point.stretched), _("a rule for s = 1")),
@@ -480,7 +480,7 @@ def _figure_names() -> tuple[tuple[str, str], ...]:
         ("lost", _("never read")),
         ("full", _("full")),
         ("stretched", _("p = (k − 1)s / 2")),
-        ("half", _("same, p = (k − 1) / 2")),
+        ("half", _("p = (k − 1) / 2")),
         ("valid", _("valid, p = 0")),
         ("wanted", _("n / s, rounded up")),
     )
@@ -547,7 +547,7 @@ def channels(lesson: Lesson, v: Mapping[str, int]) -> None:
     for f, shown in enumerate(data["filters"]):
         shown["group"] = f // each
     data["legend"] = [("tap", _("read by this window")), ("now", _("this output"))]
-    data["tall"] = 370 if lesson.present else 480
+    data["tall"] = 480
     words = {
         "grid": _("Input channels, the filter that is looked at, and the output of every filter. "
                   "Click an output; arrow keys walk over it, space plays."),
@@ -765,12 +765,17 @@ def _upload() -> None:
             state[_PICTURE], state[_TROUBLE] = read_picture(upload.getvalue(), longest=_LONGEST), ""
         except PictureError as error:
             state.pop(_PICTURE, None)
-            state[_TROUBLE] = picture_sentence(error)
+            state[_TROUBLE] = instead(error)
 
 
 def _chosen_picture() -> Pixels:
     found: Pixels | None = st.session_state.get(_PICTURE)
     return sample_picture() if found is None else found
+
+
+def instead(error: PictureError) -> str:
+    """Say what is wrong with a picture, and what is shown."""
+    return joined(picture_sentence(error), _("The example picture is shown instead."))
 
 
 def picture_sentence(error: PictureError) -> str:

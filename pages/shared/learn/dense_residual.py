@@ -141,13 +141,14 @@ def reading(lesson: Lesson, setting: Setting) -> None:
         275 if lesson.present else 380,
         theme(),
     )
-    lesson.plot(figure, "dense_reading", _("Stacked channels that each dense layer reads"))
+    if not lesson.hides:  # the bars are what is asked for
+        lesson.plot(figure, "dense_reading", _("Stacked channels that each dense layer reads"))
     entering = setting.channels + (setting.depth - 1) * setting.growth
     lesson.answer(
         _(
             "Layer L reads C + (L − 1)k = **{entering} channels**, and {out} leave the block, of "
             "which the transition keeps {kept}. The residual stage as deep and as costly has "
-            "**{width} channels** everywhere."
+            "**{width} channels** from its first layer on."
         ).format(
             entering=count(entering),
             out=count(dense.costs.channels[-1]),

@@ -307,15 +307,21 @@ def _flow_answer(chosen: Choice, flows: Sequence[Flow]) -> str:
     ratios = {arm.code: _ratio_text(found) for arm, found in zip(chosen.arms, flows, strict=True)}
     codes = tuple(ratios)
     if codes == PRESETS["depth"]:
+        spread = [layer.output_std for found in flows for layer in found.layers]
         return _(
-            "**It does not vanish.** With batch normalization the signal keeps its spread in all "
-            "four, and the gradient grows on its way back: {plain56} over the whole of Plain-56, "
-            "{resnet56} over ResNet-56. He et al. 2015 (section 4.1) checked this too and argue "
-            "that the deeper plain network is unlikely to train worse because of vanishing "
-            "gradients. That batch normalization without shortcuts makes gradients explode at "
-            "initialization was shown by Yang et al. 2019, who also find that the first step of "
-            "training tames most of it."
-        ).format(plain56=ratios["plain56"], resnet56=ratios["resnet56"])
+            "**It does not vanish.** With batch normalization the signal neither dies nor "
+            "explodes: its standard deviation stays between {least} and {most} in all four. The "
+            "gradient grows on its way back: {plain56} over the whole of Plain-56, {resnet56} over "
+            "ResNet-56. He et al. 2015 (section 4.1) checked this too and argue that the deeper "
+            "plain network is unlikely to train worse because of vanishing gradients. That batch "
+            "normalization without shortcuts makes gradients explode at initialization was shown "
+            "by Yang et al. 2019, who also find that the first step of training tames most of it."
+        ).format(
+            plain56=ratios["plain56"],
+            resnet56=ratios["resnet56"],
+            least=rounded(min(spread)),
+            most=rounded(max(spread)),
+        )
     if codes == PRESETS["norm"]:
         return _(
             "**Normalization sets the scale of both.** Without it, the same He initialization "

@@ -256,7 +256,8 @@ function heading(state, [x, y], text, quiet) {
 
 function square(parent, x, y, cell, text, name, extra = {}) {
   const rect = make("rect", { class: `cell ${name}`, x, y, width: cell, height: cell, ...extra }, parent);
-  const size = Math.min(cell * (String(text).length > 3 ? 0.34 : 0.44), 19);
+  const letters = String(text).length;
+  const size = Math.min(cell * (letters > 3 ? 0.34 : letters > 2 ? 0.44 : 0.52), 20);
   const label = make("text", { x: x + cell / 2, y: y + cell / 2 + size * 0.36, "font-size": size }, parent, text);
   return [rect, label];
 }

@@ -29,6 +29,25 @@ function hiddenBelow() {
   return Math.min(foot - bar.getBoundingClientRect().top, room);
 }
 
+// A mark at the foot says that there is more; the key that goes on shows it.
+function mark() {
+  document.documentElement.toggleAttribute("data-talk-more", hiddenBelow() >= 24);
+}
+
+function watch() {
+  const sizes = new ResizeObserver(mark);
+  const block = document.querySelector('[data-testid="stMainBlockContainer"]');
+  if (block) sizes.observe(block);
+  const scroller = main();
+  scroller?.addEventListener("scroll", mark);
+  mark();
+  return () => {
+    sizes.disconnect();
+    scroller?.removeEventListener("scroll", mark);
+    document.documentElement.removeAttribute("data-talk-more");
+  };
+}
+
 function scrolled(what) {
   const hidden = hiddenBelow();
   if (what !== "on" || hidden < 24) return false;
@@ -58,7 +77,9 @@ export default function (component) {
   };
   document.addEventListener("keydown", listen);
   document.documentElement.dataset.talkKeys = "on";  // a test can wait until keys are heard
+  const unwatch = watch();
   return () => {
+    unwatch();
     document.removeEventListener("keydown", listen);
     delete document.documentElement.dataset.talkKeys;
     talks.delete(parentElement);

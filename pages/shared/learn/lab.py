@@ -255,6 +255,21 @@ class View(NamedTuple):
         return self.start._replace(options=chosen_options(self.start.spec, options))
 
 
+def where_from(lesson: Lesson) -> None:
+    """Say which of the two sets of controls is which."""
+    if not lesson.present:
+        st.caption(_("The sidebar sets the network that you start from; what you turn here is "
+                     "applied to it, step by step."))  # fmt: skip
+
+
+def kept_steps(view: View) -> None:
+    """Say that what was turned is not lost while the start cannot be built."""
+    if view.steps:
+        st.caption(n_("Your step is kept: mend the network to start from in the sidebar.",
+                      "Your {n} steps are kept: mend the network to start from in the sidebar.",
+                      len(view.steps)).format(n=len(view.steps)))  # fmt: skip
+
+
 # ------------------------------------------------------------------- the link
 
 

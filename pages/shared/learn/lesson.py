@@ -21,7 +21,8 @@ from typing import Any, Final
 
 import streamlit as st
 
-from explorer.lessons.guess import check
+from explorer.analysis.units import count
+from explorer.lessons.guess import Verdict, check
 from pages.shared import address, widgets
 from pages.shared.cache import lessons as cache
 from pages.shared.learn.contents import COURSE, Entry, entry
@@ -126,7 +127,7 @@ class Lesson:
         typed, button = st.columns([3, 1], vertical_alignment="bottom", gap="small")
         guess = typed.text_input(
             prompt, key=f"guess_{name}", on_change=address.touch,
-            placeholder=_("4,089,184,256 or 4.09 G") if isinstance(answer, int) else "64 x 56 x 56",
+            placeholder=_("1,234,567 or 1.23 M") if isinstance(answer, int) else "C x H x W",
         )  # fmt: skip
         given_up = button.toggle(_("Show"), key=f"show_{name}", on_change=address.touch)
         if guess:
@@ -141,7 +142,7 @@ class Lesson:
             elif verdict.right:
                 st.success(_("Right."), icon=":material/check:")
             else:
-                st.error(_("Not yet. {hint}").format(hint=_hint(verdict.ratio)),
+                st.error(_("Not yet. {hint}").format(hint=_hint(verdict)),
                          icon=":material/close:")  # fmt: skip
         if given_up or (guess and check(guess, answer).right):
             st.markdown(how)
@@ -266,9 +267,22 @@ def link(page: Entry, icon: str = "", label: str = "") -> None:
     )
 
 
-def _hint(ratio: float | None) -> str:
-    if ratio is None:
+def _hint(verdict: Verdict) -> str:
+    """How far off a guess is: of a shape for each side, of a number by how much or how often."""
+    if not verdict.off:
         return _("It has another number of sides.")
+    if len(verdict.off) > 1:
+        words = [
+            _("{n} is right") if not off else _("{n} is too large") if off > 0
+            else _("{n} is too small")
+            for off in verdict.off
+        ]  # fmt: skip
+        told = zip(words, verdict.sides, strict=True)
+        return "; ".join(word.format(n=count(round(side))) for word, side in told) + "."
+    (off,), ratio = verdict.off, verdict.ratio
+    if not ratio or 0.99 < ratio < 1.01:
+        text = _("It is too large by {n}.") if off > 0 else _("It is too small by {n}.")
+        return text.format(n=count(round(abs(off))))
     if ratio > 1:
         return _("It is too large by a factor of {ratio}.").format(ratio=f"{ratio:,.3g}")
     return _("It is too small by a factor of {ratio}.").format(ratio=f"{1 / ratio:,.3g}")

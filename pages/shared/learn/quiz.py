@@ -229,7 +229,7 @@ def _form(quiz: Quiz, asked: Question) -> None:
             shape = isinstance(asked.answer, tuple)
             st.text_input(
                 _("Your answer"), key=key,
-                placeholder="64 x 56 x 56" if shape else _("4,089,184 or 4.09 M"),
+                placeholder="C x H x W" if shape else _("1,234,567 or 1.23 M"),
             )  # fmt: skip
         st.form_submit_button(
             _("Answer"), type="primary", icon=":material/check:", on_click=_submit,

@@ -23,7 +23,7 @@ from pages.shared.cache.receptive_field import LayerField, plain
 from pages.shared.cache.traces import trace_of
 from pages.shared.choice import Choice, native_choice, to_query
 from pages.shared.jobs import Job, queue_text
-from pages.shared.learn.convolution import picture_sentence
+from pages.shared.learn.convolution import instead
 from pages.shared.learn.lanes import PASSES
 from pages.shared.learn.lesson import Lesson
 from pages.shared.text import N_, _
@@ -224,7 +224,7 @@ def picture_control(prefix: str) -> None:
             state[kept] = read_picture(upload.getvalue())
         except PictureError as error:
             state.pop(kept, None)
-            state[trouble] = picture_sentence(error)
+            state[trouble] = instead(error)
     if before != state.get(read):
         st.rerun()  # the picture was drawn before it was read
     if state.get(trouble):

@@ -236,15 +236,16 @@ def shape(lesson: Lesson, view: View) -> None:
 
 
 def _times(label: str, value: str, factor: float) -> Number:
-    return label, value, _("×{factor} of B0").format(factor=f"{factor:.2f}")
+    return label, value, _("× {factor} of B0").format(factor=f"{factor:.2f}")
 
 
 def rule(lesson: Lesson, view: View) -> None:
     """The paper's rule beside the count, and what lies between."""
     st.markdown(
         _(
-            "The paper's rule: MACs grow with **d · w² · r²**, which is {base}^φ, about 2^φ. By "
-            "how much does each thing that it leaves out move the count of the real network?"
+            "The paper's rule: MACs grow with **d · w² · r²**, which is ${base}^φ$, about "
+            "$2^φ$. By how much does each thing that it leaves out move the count of the real "
+            "network?"
         ).format(base=f"{1.2 * 1.1**2 * 1.15**2:.2f}")
     )
     found = cache.steps(view.scaling)
@@ -256,9 +257,9 @@ def rule(lesson: Lesson, view: View) -> None:
     }
     lesson.numbers(
         [
-            (_("Rule"), f"×{found.rule:.2f}", "d · w² · r²"),
+            (_("Rule"), f"× {found.rule:.2f}", "d · w² · r²"),
             *((name, f"× {getattr(found, key):.3f}", said) for key, (name, said) in names.items()),
-            (_("Counted"), f"×{found.counted:.2f}", f"{found.counted / found.rule:.0%}"),
+            (_("Counted"), f"× {found.counted:.2f}", f"{found.counted / found.rule:.0%}"),
         ],
         key="steps",
         least=150,
@@ -280,7 +281,7 @@ def rule(lesson: Lesson, view: View) -> None:
     largest = max(names, key=lambda name: abs(log(getattr(found, name))))
     lesson.answer(
         _(
-            "The rule says ×{rule}, the network costs ×{counted}. What moves it most: "
+            "The rule says × {rule}, the network costs × {counted}. What moves it most: "
             "**{largest}** (× {factor}). B0 has stages of one to four blocks, so every depth "
             "above 1 adds a block to each stage: a depth of 1.1 builds 23 blocks in place of 16."
         ).format(
