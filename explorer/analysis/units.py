@@ -67,4 +67,5 @@ def _scale(n: float, base: int, prefixes: tuple[str, ...]) -> tuple[str, str]:
         value /= base
         step += 1
     digits = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0
-    return f"{value:.{digits}f}", prefixes[step]
+    # Sizes are often exactly half way, 6.125 MiB: up, as in the browser's tables, not to even.
+    return f"{value * (1 + 1e-12):.{digits}f}", prefixes[step]

@@ -35,6 +35,12 @@ def test_memory_is_binary():
     assert memory(1000) == "0.98 KiB"
 
 
+def test_half_way_is_rounded_up_as_the_tables_of_the_browser_do():
+    assert memory(6.125 * 2**20) == "6.13 MiB"
+    assert memory(6.115 * 2**20) == "6.12 MiB"
+    assert compact(1_125_000) == "1.13 M"
+
+
 def test_a_share_too_small_for_a_decimal_is_not_shown_as_zero():
     assert percent(0.12345) == "12.3%"
     assert percent(0.0004) == "<0.1%"
