@@ -12,7 +12,8 @@ MEASURED = "/performance?model=lenet5&show=measured&measure=threads:1"
 
 
 def press(app, name: str):
-    """Reach a button with the keyboard and press it."""
+    """Reach a button with the keyboard and press it, once nothing is being drawn any more."""
+    app.settle()
     button = app.page.get_by_role("button", name=name)
     button.focus()
     return app.act(lambda: app.page.keyboard.press("Enter"))
