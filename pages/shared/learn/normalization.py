@@ -205,8 +205,8 @@ def running_part(lesson: Lesson, chosen: Choice) -> None:
     """Batch normalization's two modes."""
     momentum, steps = chosen.momentum, chosen.steps
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        st.select_slider(_("Momentum"), MOMENTA, key="normalization_momentum", width=220,
-                         on_change=address.touch)  # fmt: skip
+        st.select_slider(_("Momentum of the mean"), MOMENTA, key="normalization_momentum",
+                         width=220, on_change=address.touch)  # fmt: skip
         st.slider(_("Batches seen"), 1, MOST_STEPS, key="normalization_steps", width=260,
                   on_change=address.touch)  # fmt: skip
         st.select_slider(_("Images in a batch"), BATCHES, key="normalization_batch", width=220,
