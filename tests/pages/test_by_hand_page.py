@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -15,9 +15,7 @@ from explorer.analysis.units import count
 from explorer.lessons.by_hand import FIELDS
 from explorer.text import speaking
 from pages.shared.learn.by_hand import PRESETS
-
-APP = Path(__file__).parents[2] / "app.py"
-PAGE = "pages/learn/by_hand.py"
+from tests.pages.course import address, opened
 
 Open = Callable[..., AppTest]
 
@@ -25,23 +23,7 @@ Open = Callable[..., AppTest]
 @pytest.fixture
 def open_page() -> Open:
     """Opens the page as the navigation does, with what its link says."""
-
-    def opened(**query: str) -> AppTest:
-        app = AppTest.from_file(str(APP), default_timeout=120).run()
-        for name in dict(app.query_params.items()):
-            del app.query_params[name]
-        for name, value in query.items():
-            app.query_params[name] = value
-        app.switch_page(PAGE).run()
-        assert not app.exception
-        return app
-
-    return opened
-
-
-def address(app: AppTest) -> dict[str, str]:
-    parts = app.query_params.items()
-    return {name: value if isinstance(value, str) else value[0] for name, value in parts}
+    return partial(opened, "by_hand")
 
 
 def texts(app: AppTest) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +20,7 @@ from torch import nn
 from explorer.lessons.convolution import FILTERS, brightness, filter_picture
 from explorer.lessons.pictures import sample_picture
 from tests.lessons.test_pictures import claiming
-
-APP = Path(__file__).parents[2] / "app.py"
-PAGE = "pages/learn/convolution.py"
+from tests.pages.course import address, opened
 
 Open = Callable[..., AppTest]
 
@@ -30,23 +28,7 @@ Open = Callable[..., AppTest]
 @pytest.fixture
 def open_page() -> Open:
     """Opens the page as the navigation does, with what its link says."""
-
-    def opened(**query: str) -> AppTest:
-        app = AppTest.from_file(str(APP), default_timeout=120).run()
-        for name in dict(app.query_params.items()):
-            del app.query_params[name]
-        for name, value in query.items():
-            app.query_params[name] = value
-        app.switch_page(PAGE).run()
-        assert not app.exception
-        return app
-
-    return opened
-
-
-def address(app: AppTest) -> dict[str, str]:
-    parts = app.query_params.items()
-    return {name: value if isinstance(value, str) else value[0] for name, value in parts}
+    return partial(opened, "convolution")
 
 
 def grids(app: AppTest) -> list[dict[str, Any]]:
