@@ -28,7 +28,7 @@ def test_it_opens_on_two_doublings() -> None:
     assert shown["MACs"][0] == compact(cost.macs)
     assert shown["Parameters"][0] == compact(cost.params)
     assert shown["Activations"][0] == memory(cost.activation_bytes)
-    assert shown["MACs"][1] == f"×{cost.macs / scale(BASE).cost.macs:.2f} of B0"
+    assert shown["MACs"][1] == f"× {cost.macs / scale(BASE).cost.macs:.2f} of B0"
     assert address(app) == {}
     assert len(charts(app)) == 5
 
@@ -56,7 +56,7 @@ def test_a_link_brings_the_knobs_back() -> None:
     assert metrics(app)["Blocks"] == ("23", "B0 has 16")
     found = steps(scale(Scaling(1.1, 1.0, 224)))
     assert metrics(app)["Whole blocks"][0] == f"× {found.blocks:.3f}"
-    assert metrics(app)["Counted"][0] == f"×{found.counted:.2f}"
+    assert metrics(app)["Counted"][0] == f"× {found.counted:.2f}"
 
 
 @pytest.mark.parametrize("number", [0, 7])
