@@ -17,7 +17,7 @@ from pages.shared.text import _
 ICON = Path(__file__).parent / "pages" / "shared" / "icon.svg"
 
 st.set_page_config(page_title="Layerwise", page_icon=ICON, layout="wide")
-address.open_run()
+run = address.open_run()
 text.open_language()
 
 # Before anything slow: while a cold server loads, the browser already asks which pages there are.
@@ -88,7 +88,8 @@ try:
         text.control()
     page.run()
 except RerunException:
-    address.break_off()
+    run.broken_off = True
     raise
 finally:
-    address.close_run()
+    if not run.broken_off:
+        address.close_run()

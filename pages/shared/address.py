@@ -12,6 +12,7 @@ a link would break with every reworded or translated label.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import streamlit as st
@@ -23,8 +24,7 @@ T = TypeVar("T")
 _TOUCHED: Final = "_address_touched"
 _READING: Final = "_address_reading"
 _READ: Final = "_address_read"
-_BROKEN_OFF: Final = "_address_broken_off"
-_STALE: Final = "_address_stale"
+_RUN: Final = "_address_run"
 _WRITTEN: Final = "_address_written"
 _NEXT: Final = "_address_next"
 _LEFT: Final = "_address_left"
@@ -36,29 +36,45 @@ def touch() -> None:
     st.session_state[_TOUCHED] = True
 
 
-def open_run() -> bool:
+@dataclass
+class Run:
+    """One run and the address that it came with.
+
+    A plain object, for the moment in which another run is asked for: whoever touches the session
+    then may be handed the request after that one, and the first, with its click, is lost.
+    """
+
+    query: dict[str, str]
+    reading: bool = False
+    broken_off: bool = False
+    """Whether another run was asked for, by a click or by the script, before this one ended."""
+
+
+def open_run() -> Run:
     """Decide, once and first in each run, whether the address speaks.
 
     Returns:
-        Whether widgets must be set from `query()` in this run.
+        This run, on which `broken_off` is to be set if it is.
     """
     state = st.session_state
-    touched = state.pop(_TOUCHED, False)
+    touched, left = state.pop(_TOUCHED, False), state.pop(_LEFT, False)
+    before: Run | None = state.get(_RUN)
+    run = state[_RUN] = Run(query())
     first = _WRITTEN not in state
-    # Changing the page empties the address: the choices stay, and are written back.
-    # A run that the script asks for itself brings the address that the run before it began with.
-    stale = state.pop(_STALE, None)
-    moved = bool(query()) and query() not in (state.get(_WRITTEN), stale)
+    cut_short = before is not None and before.broken_off and not left
     # A click breaks off a run that still reads a link: the next one reads what that one had not.
-    broken_off = state.pop(_BROKEN_OFF, None)
-    goes_on = broken_off is not None and query() in (broken_off, {})
+    goes_on = bool(cut_short and before and before.reading and query() in (before.query, {}))
+    # A run that the script asks for itself brings the address that the run before it began with.
+    stale = bool(cut_short and before and query() == before.query)
     if not goes_on:
         state[_READ] = frozenset()
-    state[_READING] = first or goes_on or (moved and not touched)
-    if touched or state[_READING]:
+    # Changing the page empties the address: the choices stay, and are written back.
+    moved = bool(query()) and query() != state.get(_WRITTEN) and not stale
+    run.reading = state[_READING] = first or goes_on or (moved and not touched)
+    if touched or run.reading:
         state[_PROBLEMS] = ()
     state[_NEXT] = {}
-    return bool(state[_READING])
+    return run
 
 
 def speaks(name: str | None = None) -> bool:
@@ -138,17 +154,9 @@ def leave() -> None:
     st.session_state[_LEFT] = True
 
 
-def break_off() -> None:
-    """Say that another run was asked for before this one had come to its end."""
-    if _LEFT not in st.session_state:
-        st.session_state[_BROKEN_OFF if speaks() else _STALE] = query()
-
-
 def close_run() -> None:
-    """Write the address, once and last in each run."""
+    """Write the address, once and last in each run that is not broken off."""
     state = st.session_state
-    if state.pop(_LEFT, False) or _BROKEN_OFF in state:
-        return
     written = state.get(_NEXT, {})
     if query() != written:
         st.query_params.from_dict(written)

@@ -55,6 +55,7 @@ def test_stop_keeps_what_is_done_and_go_on_finishes(app, server) -> None:
     stop.wait_for()
     app.act(stop.click)
     expect(app.page.get_by_text("Stopped:")).to_be_visible()
+    app.page.locator(".js-plotly-plot").wait_for()
     kept = sum(marks for _, marks in drawn(app.page))
     assert 2 <= kept < 120
     app.act(app.widget("sweep_go_on").get_by_role("button").click)

@@ -8,6 +8,7 @@ import pytest
 from torch import nn
 
 from explorer.analysis import inference_memory, layers, training_memory
+from explorer.analysis.units import memory
 from explorer.figures.memory import memory_timeline, training_bars
 from explorer.figures.theme import KIND_COLORS
 from explorer.trace import trace_model
@@ -79,7 +80,7 @@ def test_the_chosen_way_to_train_is_on_top_in_bold_with_its_total() -> None:
     figure = training_bars([("Adam", step), ("SGD", training_memory(trace("train")))])
     assert figure.data[0].y == ("<b>Adam</b>", "SGD")
     assert figure.layout.yaxis.autorange == "reversed"
-    assert figure.layout.annotations[0].text == f"{step.total / 1024:.2f} KiB"
+    assert figure.layout.annotations[0].text == memory(step.total)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -11,7 +11,7 @@ def _script() -> None:
 
     from pages.shared import address
 
-    address.open_run()
+    run = address.open_run()
     try:
         address.restore("first", "first", str, "")
         if "clicked" not in st.session_state:  # what a click between two widgets does
@@ -22,10 +22,11 @@ def _script() -> None:
         address.restore("second", "second", str, "")
         address.record({name: st.session_state[name] for name in ("first", "second")})
     except RerunException:
-        address.break_off()
+        run.broken_off = True
         raise
     finally:
-        address.close_run()
+        if not run.broken_off:
+            address.close_run()
 
 
 def test_a_click_while_a_link_is_read_loses_neither_the_click_nor_the_rest_of_the_link() -> None:
@@ -52,7 +53,7 @@ def _asking_again() -> None:
 
     from pages.shared import address
 
-    address.open_run()
+    run = address.open_run()
     try:
         chosen = address.restore("side", "side", int, 64)
         st.number_input("Side", 1, 512, key="side", on_change=address.touch)
@@ -61,10 +62,11 @@ def _asking_again() -> None:
             st.session_state["asked"] = chosen
             st.rerun()
     except RerunException:
-        address.break_off()
+        run.broken_off = True
         raise
     finally:
-        address.close_run()
+        if not run.broken_off:
+            address.close_run()
 
 
 def test_a_run_that_asks_for_another_keeps_what_was_typed() -> None:
