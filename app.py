@@ -8,7 +8,6 @@ address.
 from pathlib import Path
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import RerunException
 
 from pages.shared import address, text
 from pages.shared.learn.contents import PAGES
@@ -80,16 +79,10 @@ with st.spinner(_("Loading PyTorch. Only the first visitor after a start waits f
     cache.warm_up()
 
 widgets.brand()
-try:
+with address.closing(run):
     # The other pages are about all models: the choice waits until one is opened again.
     if page.url_path in ("", "performance", "lab", "receptive_field", "feature_maps"):
         sidebar.choose()
     with st.sidebar:
         text.control()
     page.run()
-except RerunException:
-    run.broken_off = True
-    raise
-finally:
-    if not run.broken_off:
-        address.close_run()

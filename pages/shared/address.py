@@ -11,11 +11,13 @@ a link would break with every reworded or translated label.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import RerunException
 
 from explorer.text import _
 
@@ -154,8 +156,20 @@ def leave() -> None:
     st.session_state[_LEFT] = True
 
 
-def close_run() -> None:
-    """Write the address, once and last in each run that is not broken off."""
+@contextmanager
+def closing(run: Run) -> Iterator[None]:
+    """Write the address at the end of a run; of one that is broken off only note that it was."""
+    try:
+        yield
+    except RerunException:
+        run.broken_off = True
+        raise
+    finally:
+        if not run.broken_off:
+            _write()
+
+
+def _write() -> None:
     state = st.session_state
     written = state.get(_NEXT, {})
     if query() != written:

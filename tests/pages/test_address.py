@@ -7,12 +7,10 @@ from streamlit.testing.v1 import AppTest
 
 def _script() -> None:
     import streamlit as st
-    from streamlit.runtime.scriptrunner import RerunException
 
     from pages.shared import address
 
-    run = address.open_run()
-    try:
+    with address.closing(address.open_run()):
         address.restore("first", "first", str, "")
         if "clicked" not in st.session_state:  # what a click between two widgets does
             st.session_state["clicked"] = True
@@ -21,12 +19,6 @@ def _script() -> None:
             st.rerun()
         address.restore("second", "second", str, "")
         address.record({name: st.session_state[name] for name in ("first", "second")})
-    except RerunException:
-        run.broken_off = True
-        raise
-    finally:
-        if not run.broken_off:
-            address.close_run()
 
 
 def test_a_click_while_a_link_is_read_loses_neither_the_click_nor_the_rest_of_the_link() -> None:
@@ -49,24 +41,16 @@ def test_a_link_that_is_opened_afterwards_is_read_whole() -> None:
 
 def _asking_again() -> None:
     import streamlit as st
-    from streamlit.runtime.scriptrunner import RerunException
 
     from pages.shared import address
 
-    run = address.open_run()
-    try:
+    with address.closing(address.open_run()):
         chosen = address.restore("side", "side", int, 64)
         st.number_input("Side", 1, 512, key="side", on_change=address.touch)
         address.record({"side": str(chosen)})
         if st.session_state.get("asked") != chosen:  # what is streamed in is complete
             st.session_state["asked"] = chosen
             st.rerun()
-    except RerunException:
-        run.broken_off = True
-        raise
-    finally:
-        if not run.broken_off:
-            address.close_run()
 
 
 def test_a_run_that_asks_for_another_keeps_what_was_typed() -> None:
